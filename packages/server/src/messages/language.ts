@@ -1,0 +1,14 @@
+/** Languages that messages and the locale texts of the front ends exist in. */
+export const languages = ['de', 'en', 'es', 'it', 'pl', 'pt', 'zh'] as const;
+
+export type Language = (typeof languages)[number];
+
+/**
+ * Returns the language of a tag such as `pt-BR`, by its first part, or `undefined` when there is no text in it.
+ *
+ * @see RFC 5646 §2.1
+ */
+export function findLanguage(tag: string): Language | undefined {
+  const primary = tag.split(/[-_]/, 1)[0]?.toLowerCase();
+  return languages.find((language) => language === primary);
+}
