@@ -1,0 +1,4 @@
+/** True when a URL's host name is this machine, so that plain text never leaves it. */
+export function isLoopback(hostname: string): boolean {
+  return hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d{1,3}){3}$/.test(hostname);
+}
