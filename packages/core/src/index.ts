@@ -1,1 +1,35 @@
-export const x = 1;
+export type { CallOptions } from './api.ts';
+export type { AuthenticateOptions, PassageAuth } from './auth.ts';
+export {
+  ApiError,
+  InvalidRequestError,
+  InvalidTokenError,
+  isPassageError,
+  PassageError,
+  type PassageErrorCode,
+  type TokenRejection,
+  UnauthenticatedError,
+  UnavailableError,
+  UserInactiveError,
+} from './errors.ts';
+export type {
+  ListUsersQuery,
+  RangeConditions,
+  TextConditions,
+  UserIterator,
+  UserOrderField,
+  UserPage,
+} from './list.ts';
+export type { CreateMagicLinkArgs, MagicLinkOptions } from './magiclink.ts';
+export * from './models.ts';
+export type {
+  JsonWebKeySet,
+  PassageOptions as PassageConfig,
+  PassageOptions,
+  RequestHeaders,
+  TokenSource,
+} from './options.ts';
+export { type AdapterOptions, Passage } from './passage.ts';
+export { Principal, requirePrincipal } from './principal.ts';
+export type { PassageClaims } from './token.ts';
+export type { CreateUserArgs, PassageUsers, UpdateUserArgs } from './users.ts';

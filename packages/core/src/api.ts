@@ -1,0 +1,128 @@
+import { createFetch, type FetchContext, FetchError } from 'ofetch';
+import packageJson from '../package.json' with { type: 'json' };
+import { ApiError, UnavailableError } from './errors.ts';
+import { boundedFetch, withDeadline } from './http.ts';
+import { isPathSegment } from './ids.ts';
+import type { ResolvedOptions } from './options.ts';
+
+/** Settings of one call of the Management API. */
+export interface CallOptions {
+  /** Ends the call early. The promise then rejects with the signal's reason. */
+  signal?: AbortSignal | undefined;
+}
+
+/** What a call is made of. @internal */
+export interface ApiCall extends CallOptions {
+  query?: Readonly<Record<string, string | string[]>>;
+  body?: Readonly<Record<string, unknown>>;
+  /** Key that wraps the resource in the answer (protocol.md 0.3); an answer without it is an error. */
+  envelope?: string;
+}
+
+/** Calls the Management API. @internal */
+export type CallApi = (
+  method: 'GET' | 'POST' | 'PATCH' | 'DELETE',
+  path: readonly string[],
+  call?: ApiCall,
+) => Promise<object>;
+
+/** Limit of one call with its retry, in milliseconds. */
+const callTimeout = 10_000;
+/** A longer `Retry-After` is the caller's to wait for; in milliseconds. */
+const longestWait = 2000;
+const retryDelay = 100;
+/** Answers that say nothing about the call itself. */
+const temporary = [408, 425, 429, 500, 502, 503, 504];
+
+/**
+ * Makes the function that calls the Management API of an app.
+ *
+ * A GET that finds no answer, or a temporary one, is sent once more; nothing else is ever repeated. No redirect is
+ * followed. At most 10 seconds in all.
+ *
+ * @see protocol.md 2
+ * @internal
+ */
+export function createApi(options: ResolvedOptions): CallApi {
+  const send = createFetch({ fetch: boundedFetch(options.fetch, options.timeout) });
+
+  return async (method, path, call = {}) => {
+    const { apiKey, apiUrl } = options;
+    if (!apiKey) throw new TypeError('The Management API needs the "apiKey" option or PASSAGE_API_KEY');
+    if (!apiUrl) throw new TypeError('The Management API needs the "baseUrl" option or PASSAGE_BASE_URL');
+    const url = [apiUrl, 'apps', options.appId, ...path.map(encodeSegment)].join('/');
+    const answer = await withDeadline(callTimeout, call.signal, (signal) =>
+      send<unknown, 'json'>(url, {
+        method,
+        headers: {
+          authorization: `Bearer ${apiKey}`,
+          'passage-version': `${packageJson.name} ${packageJson.version}`,
+        },
+        ...(call.query && { query: call.query }),
+        ...(call.body && { body: call.body }),
+        signal,
+        responseType: 'json',
+        retry: method === 'GET' ? 1 : 0,
+        retryStatusCodes: temporary,
+        retryDelay: ({ response }) => waitAsked(response) ?? retryDelay,
+        onResponseError: giveUpWhereWaitingIsLong,
+      }),
+    ).catch((error: unknown) => {
+      throw call.signal?.aborted ? call.signal.reason : translate(error);
+    });
+    return call.envelope ? unwrap(answer, call.envelope) : {};
+  };
+}
+
+function encodeSegment(id: string): string {
+  // Ids are checked where they are named; this guards the URL whatever happens there.
+  if (!isPathSegment(id)) throw new TypeError('An id must be exactly one segment of a path');
+  return encodeURIComponent(id);
+}
+
+function giveUpWhereWaitingIsLong({ response, options }: FetchContext): void {
+  const wait = waitAsked(response);
+  // 429 without a time says nothing about when a new try makes sense.
+  if ((wait ?? 0) > longestWait || (response?.status === 429 && wait === undefined)) options.retry = 0;
+}
+
+/** The wait that an answer asks for, in milliseconds (RFC 9110 §10.2.3). */
+function waitAsked(response: Pick<Response, 'headers'> | undefined): number | undefined {
+  const value = response?.headers.get('retry-after');
+  if (!value) return undefined;
+  const wait = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
+  return Number.isNaN(wait) ? undefined : Math.max(0, wait);
+}
+
+/** ofetch's error holds the request with its API key: only what we read from it goes on. */
+function translate(error: unknown): unknown {
+  if (!(error instanceof FetchError)) {
+    return isTimeout(error) ? new UnavailableError('api', 1, { cause: error }) : error;
+  }
+  const { response } = error;
+  if (!response) return new UnavailableError('api', 1, { cause: error.cause });
+  if (temporary.includes(response.status) || response.status >= 500) {
+    return new UnavailableError('api', (waitAsked(response) ?? 1000) / 1000);
+  }
+  const body: unknown = response._data;
+  return new ApiError(response.status, readText(body, 'code'), readText(body, 'error'));
+}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof DOMException && error.name === 'TimeoutError';
+}
+
+function unwrap(answer: unknown, envelope: string): object {
+  const resource = readMember(answer, envelope);
+  if (typeof resource !== 'object' || resource === null) throw new ApiError(200);
+  return resource;
+}
+
+function readText(body: unknown, name: string): string | undefined {
+  const text = readMember(body, name);
+  return typeof text === 'string' ? text : undefined;
+}
+
+function readMember(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined;
+}

@@ -1,0 +1,114 @@
+import type { CallApi } from './api.ts';
+import { UnauthenticatedError } from './errors.ts';
+import { findToken } from './headers.ts';
+import { type CreateMagicLinkArgs, createMagicLink, type MagicLinkOptions } from './magiclink.ts';
+import type { MagicLink, PassageUser } from './models.ts';
+import type { RequestHeaders, ResolvedOptions } from './options.ts';
+import { Principal } from './principal.ts';
+import type { PassageClaims } from './token.ts';
+import type { VerifyToken } from './verify.ts';
+
+/** How to authenticate one request. */
+export interface AuthenticateOptions {
+  /** Accept a request without credentials. Bad credentials are refused all the same. Default is false. */
+  optional?: boolean | undefined;
+  /** Load the user, and refuse deleted and deactivated ones. Default is the client's `loadUser`. */
+  loadUser?: boolean | undefined;
+  /**
+   * HTTP method of the request. Only needed with the `cookie` option: a request whose method is not known is taken for
+   * one that changes something, and must come from the same origin.
+   */
+  method?: string | undefined;
+}
+
+/** What the parts of a client share. @internal */
+export interface AuthParts {
+  readonly options: ResolvedOptions;
+  readonly verify: VerifyToken;
+  readonly call: CallApi;
+  readonly load: (userId: string) => Promise<PassageUser>;
+}
+
+/** Tokens, requests and magic links of an app. */
+export class PassageAuth {
+  readonly #parts: AuthParts;
+
+  /** @internal */
+  constructor(parts: AuthParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Verifies an access token and returns the id of its user, as the official SDKs do.
+   *
+   * Checked and not checked: as in {@link verifyToken}.
+   *
+   * @throws {@link InvalidTokenError} when the token is refused
+   * @throws {@link UnavailableError} when the issuer's keys cannot be read
+   */
+  async validateJwt(token: string): Promise<string> {
+    return (await this.verifyToken(token)).sub;
+  }
+
+  /**
+   * Verifies an access token and returns its claims.
+   *
+   * Checked: the form, RS256 and nothing else, `kid`, the signature, `iss`, `aud`, `exp`, `nbf`, `sub`. Not checked:
+   * whether the user still exists, is active, or has signed out, and `iat` and `jti`.
+   *
+   * @throws {@link InvalidTokenError} when the token is refused
+   * @throws {@link UnavailableError} when the issuer's keys cannot be read
+   * @see RFC 7519 §7.2, RFC 8725 §3, protocol.md 8.2
+   */
+  verifyToken(token: string): Promise<PassageClaims> {
+    return this.#parts.verify(token);
+  }
+
+  /**
+   * Tells who sends a request, from its headers.
+   *
+   * Checked: the credentials' form, the token, and with `loadUser` that the user exists and is not deactivated. Not
+   * checked: what the user may do.
+   *
+   * @returns `undefined` only with `optional` and only when the request carries no credentials
+   * @throws {@link UnauthenticatedError} when the request carries no credentials
+   * @throws {@link InvalidRequestError} when the credentials are malformed or sent twice, or a cookie from another origin
+   * @throws {@link InvalidTokenError} when the token is refused
+   * @throws {@link UserInactiveError} when the user is deactivated
+   * @throws {@link UnavailableError} when the keys or the API cannot be reached
+   * @throws {@link ApiError} when the API refuses the client's key
+   * @see RFC 6750 §2.1 and §3.1
+   */
+  async authenticate(
+    headers: RequestHeaders,
+    options?: AuthenticateOptions & { optional?: false | undefined },
+  ): Promise<Principal>;
+  async authenticate(headers: RequestHeaders, options?: AuthenticateOptions): Promise<Principal | undefined>;
+  async authenticate(
+    headers: RequestHeaders,
+    options: AuthenticateOptions = {},
+  ): Promise<Principal | undefined> {
+    const { options: client, verify, load } = this.#parts;
+    const token = findToken(headers, options.method, client);
+    if (token === undefined) {
+      if (options.optional) return undefined;
+      throw new UnauthenticatedError();
+    }
+    const principal = new Principal(token, await verify(token), load);
+    if (options.loadUser ?? client.loadUser) await principal.loadUser();
+    return principal;
+  }
+
+  /**
+   * Creates a magic link, which logs its user in or proves an identifier. For an unknown e-mail address or phone number
+   * the server creates the user.
+   *
+   * @throws {@link ApiError} when the API refuses the call
+   * @throws {@link UnavailableError} when the API cannot be reached; the link may have been made
+   * @throws TypeError for a wrong argument
+   * @see protocol.md 2.3
+   */
+  createMagicLink(args: CreateMagicLinkArgs, options: MagicLinkOptions = {}): Promise<MagicLink> {
+    return createMagicLink(this.#parts.call, args, options);
+  }
+}

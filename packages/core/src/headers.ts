@@ -1,0 +1,86 @@
+import { InvalidRequestError } from './errors.ts';
+import type { RequestHeaders, ResolvedOptions } from './options.ts';
+
+/**
+ * Finds the token of a request, or `undefined` when it presents none.
+ *
+ * A malformed `Authorization` header is an error even where a cookie is present.
+ *
+ * @param method HTTP method. When left out, the request is taken for one that changes something.
+ * @throws {@link InvalidRequestError} when the header is not exactly one `Bearer <token>`, when there are several
+ *   cookies, or when the cookie comes from another origin
+ * @see RFC 6750 §2.1, RFC 9110 §11.4
+ * @internal
+ */
+export function findToken(
+  headers: RequestHeaders,
+  method: string | undefined,
+  options: ResolvedOptions,
+): string | undefined {
+  if (options.tokenSource) return options.tokenSource(headers);
+  return readBearer(headers) ?? (options.cookie && readCookie(headers, options.cookie, method));
+}
+
+function readBearer(headers: RequestHeaders): string | undefined {
+  const values = readHeader(headers, 'authorization');
+  // RFC 9110 §5.3: this header may be sent once. Whoever sends two wants two readers to disagree.
+  if (values.length > 1) throw new InvalidRequestError('header');
+  const value = values[0] ?? '';
+  // RFC 9110 §11.1 and §11.4: the scheme in any case, then one or more spaces.
+  const token = /^bearer +([^\s,]+)$/i.exec(value)?.[1];
+  // Fetch joins repeated headers by a comma, so another scheme may come first.
+  if (!token && /(?:^|,\s*)bearer(?:\s|$)/i.test(value)) throw new InvalidRequestError('header');
+  return token;
+}
+
+function readCookie(headers: RequestHeaders, name: string, method: string | undefined): string | undefined {
+  const found = readHeader(headers, 'cookie')
+    .join(';')
+    .split(';')
+    .map((pair) => pair.trim())
+    .filter((pair) => pair.startsWith(`${name}=`))
+    .map((pair) => pair.slice(name.length + 1).replace(/^"(.*)"$/, '$1'))
+    .filter((value) => value !== '');
+  // A page on a sibling domain can add a cookie of the same name: which of two is ours cannot be told.
+  if (new Set(found).size > 1) throw new InvalidRequestError('cookie');
+  if (found[0] !== undefined && !isSafe(method) && !isSameOrigin(headers)) {
+    throw new InvalidRequestError('origin');
+  }
+  return found[0];
+}
+
+/** RFC 9110 §9.2.1, less TRACE. */
+function isSafe(method: string | undefined): boolean {
+  return method !== undefined && ['GET', 'HEAD', 'OPTIONS'].includes(method.toUpperCase());
+}
+
+/**
+ * Tells whether a browser says that the request comes from a page of this very origin.
+ *
+ * `Sec-Fetch-Site` decides where it is sent; otherwise `Origin` must name the host the request is for. A request with
+ * neither is not known to come from here.
+ *
+ * @see W3C Fetch Metadata §2.3, RFC 6454 §7
+ */
+function isSameOrigin(headers: RequestHeaders): boolean {
+  const site = readHeader(headers, 'sec-fetch-site');
+  if (site.length > 0) return site.every((value) => value === 'same-origin' || value === 'none');
+  const [origin = '', ...others] = readHeader(headers, 'origin');
+  const host = readHeader(headers, 'host')[0];
+  return others.length === 0 && URL.canParse(origin) && new URL(origin).host === host?.toLowerCase();
+}
+
+/** All values of a header, whatever the shape of the headers and the letter case of their names. */
+function readHeader(headers: RequestHeaders, name: string): readonly string[] {
+  if (typeof headers.get === 'function') {
+    const value = headers.get(name);
+    return value === null ? [] : [value];
+  }
+  const values: string[] = [];
+  for (const [key, value] of Object.entries(headers)) {
+    if (key.length === name.length && key.toLowerCase() === name && value !== undefined) {
+      values.push(...(typeof value === 'string' ? [value] : (value as readonly string[])));
+    }
+  }
+  return values;
+}

@@ -1,0 +1,218 @@
+import { isPathSegment } from './ids.ts';
+
+/** Finds the caller's token in a request's headers; `undefined` when it presents none. */
+export type TokenSource = (headers: RequestHeaders) => string | undefined;
+
+/** Headers of a request: Fetch `Headers`, or Node's record (`req.headers`, `req.headersDistinct`) in any letter case. */
+export type RequestHeaders =
+  | { get(name: string): string | null }
+  | { readonly [name: string]: string | readonly string[] | undefined };
+
+/** A JSON Web Key Set (RFC 7517 §5). */
+export interface JsonWebKeySet {
+  keys: ReadonlyArray<Readonly<Record<string, unknown>>>;
+}
+
+/**
+ * Settings of a {@link Passage} client. Each may be left out; those that have an environment variable are then read
+ * from it, once, at construction.
+ */
+export interface PassageOptions {
+  /** Passage app ID. Tokens must carry it as `aud`. Default is `PASSAGE_APP_ID` from the environment. */
+  appId?: string | undefined;
+  /** Key for the Management API; verification alone needs none. Default is `PASSAGE_API_KEY` from the environment. */
+  apiKey?: string | undefined;
+  /**
+   * URL of the Passage server: `https`, or `http` on loopback. `/auth/v1` and `/api/v1` are looked for below it.
+   * Default is `PASSAGE_BASE_URL` from the environment. There is no other default.
+   */
+  baseUrl?: string | undefined;
+  /** URL of the Auth API, whose keys are trusted. Default is `PASSAGE_AUTH_URL`, else `${baseUrl}/auth/v1`. */
+  authUrl?: string | undefined;
+  /** URL of the Management API. Default is `PASSAGE_API_URL`, else `${baseUrl}/api/v1`. */
+  apiUrl?: string | undefined;
+  /** Accepted `iss`, compared exactly. Default is `PASSAGE_ISSUER`, else `${authUrl}/apps/${appId}`. */
+  issuer?: string | readonly string[] | undefined;
+  /**
+   * Cookie that may carry the token when `Authorization` does not, for example `psg_auth_token`. The cookie has no
+   * `SameSite`, so with it methods other than GET, HEAD and OPTIONS are only accepted from the same origin.
+   * Default is none.
+   */
+  cookie?: string | undefined;
+  /** Where to find the token instead of `Authorization` and cookie. Protecting it from CSRF is then the source's task. */
+  tokenSource?: TokenSource | undefined;
+  /** Clock skew allowed when checking `exp` and `nbf`, in seconds, at most 60. Default is 5. */
+  clockTolerance?: number | undefined;
+  /** Limit of every outgoing request, headers and body, in milliseconds, at most 10000. Default is 5000. */
+  timeout?: number | undefined;
+  /**
+   * Whether `authenticate` loads the user and refuses deleted and deactivated ones. Needs an API key. Default is
+   * `PASSAGE_LOAD_USER` (`true` or `false`) from the environment, else whether there is an API key.
+   */
+  loadUser?: boolean | undefined;
+  /** Keys of the issuer, to be used instead of fetching them. They are never refreshed. Default is to fetch them. */
+  jwks?: JsonWebKeySet | undefined;
+  /** How many verified tokens to remember; 0 turns the cache off. Default is 4096. */
+  tokenCacheSize?: number | undefined;
+  /** How long a loaded user is served from memory, in seconds; 0 turns the cache off. Default is 30. */
+  userCacheTtl?: number | undefined;
+  /** Function that sends outgoing requests. Default is the global `fetch`. */
+  fetch?: typeof globalThis.fetch | undefined;
+  /** Function that tells the time, in milliseconds since the epoch. Default is `Date.now`. */
+  clock?: (() => number) | undefined;
+}
+
+/** {@link PassageOptions} after defaults, environment and checks. @internal */
+export interface ResolvedOptions {
+  readonly appId: string;
+  readonly apiKey: string | undefined;
+  readonly authUrl: string;
+  readonly apiUrl: string | undefined;
+  readonly issuers: ReadonlySet<string>;
+  readonly cookie: string | undefined;
+  readonly tokenSource: TokenSource | undefined;
+  readonly clockTolerance: number;
+  readonly timeout: number;
+  readonly loadUser: boolean;
+  readonly jwks: JsonWebKeySet | undefined;
+  readonly tokenCacheSize: number;
+  readonly userCacheTtl: number;
+  readonly fetch: typeof globalThis.fetch;
+  readonly clock: () => number;
+}
+
+/**
+ * Fills in environment and defaults, and refuses what cannot be meant.
+ *
+ * @throws TypeError that names the option and its environment variable; it never quotes a value
+ * @internal
+ */
+export function resolveOptions(options: PassageOptions): ResolvedOptions {
+  const appId = readAppId(options.appId ?? env('PASSAGE_APP_ID'));
+  const apiKey = readApiKey(options.apiKey ?? env('PASSAGE_API_KEY'));
+  const baseUrl = readUrl('baseUrl', 'PASSAGE_BASE_URL', options.baseUrl);
+  // A base URL in code wins over the finer variables of the environment, which then belong to something else.
+  const environment = options.baseUrl === undefined;
+  const authUrl =
+    readUrl('authUrl', 'PASSAGE_AUTH_URL', options.authUrl, environment) ?? (baseUrl && `${baseUrl}/auth/v1`);
+  if (!authUrl) {
+    throw new TypeError('"baseUrl" option or PASSAGE_BASE_URL must be set to the URL of your Passage server');
+  }
+  return {
+    appId,
+    apiKey,
+    authUrl,
+    apiUrl:
+      readUrl('apiUrl', 'PASSAGE_API_URL', options.apiUrl, environment) ?? (baseUrl && `${baseUrl}/api/v1`),
+    issuers: readIssuers(options.issuer ?? env('PASSAGE_ISSUER') ?? `${authUrl}/apps/${appId}`),
+    cookie: readCookieName(options.cookie),
+    tokenSource: readFunction('tokenSource', options.tokenSource),
+    clockTolerance: readNumber('clockTolerance', options.clockTolerance ?? 5, 0, 60),
+    timeout: readNumber('timeout', options.timeout ?? 5000, 1, 10_000),
+    loadUser: readLoadUser(options.loadUser, apiKey),
+    jwks: options.jwks,
+    tokenCacheSize: readNumber('tokenCacheSize', options.tokenCacheSize ?? 4096, 0, 1_000_000),
+    userCacheTtl: readNumber('userCacheTtl', options.userCacheTtl ?? 30, 0, 3600),
+    fetch: readFunction('fetch', options.fetch) ?? ((input, init) => globalThis.fetch(input, init)),
+    clock: readFunction('clock', options.clock) ?? Date.now,
+  };
+}
+
+// Read through globalThis: edge runtimes have no `process`.
+function env(name: string): string | undefined {
+  return globalThis.process?.env?.[name] || undefined;
+}
+
+function readAppId(appId: string | undefined): string {
+  if (appId === undefined) throw new TypeError('"appId" option or PASSAGE_APP_ID must be set');
+  if (!isPathSegment(appId) || encodeURIComponent(appId) !== appId) {
+    throw new TypeError(
+      '"appId" option or PASSAGE_APP_ID must be the id of a Passage app, as its server prints it',
+    );
+  }
+  return appId;
+}
+
+function readApiKey(apiKey: string | undefined): string | undefined {
+  // Checked for what a header can carry: a line break left by reading it from a file is the usual mistake.
+  if (apiKey !== undefined && (typeof apiKey !== 'string' || !/^[\x21-\x7e]+$/.test(apiKey))) {
+    throw new TypeError('"apiKey" option or PASSAGE_API_KEY must be a key without spaces or line breaks');
+  }
+  return apiKey;
+}
+
+function readUrl(
+  option: string,
+  variable: string,
+  given: string | undefined,
+  environment = true,
+): string | undefined {
+  const value = given ?? (environment ? env(variable) : undefined);
+  if (value === undefined) return undefined;
+  const name = `"${option}" option or ${variable}`;
+  if (typeof value !== 'string' || !URL.canParse(value)) {
+    throw new TypeError(`${name} must be an absolute URL, for example https://passage.example.com`);
+  }
+  const url = new URL(value);
+  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopback(url.hostname))) {
+    throw new TypeError(`${name} must be an https URL; http is accepted for localhost only`);
+  }
+  if (url.username || url.password || url.search || url.hash) {
+    throw new TypeError(`${name} must not contain credentials, a query or a fragment`);
+  }
+  // The hosted service was retired: whoever holds its domain next could sign in as anyone.
+  if (/(^|\.)passage\.id$/.test(url.hostname)) {
+    throw new TypeError(
+      `${name} must be your own Passage server; the hosted service at passage.id was retired`,
+    );
+  }
+  return url.href.replace(/\/+$/, '');
+}
+
+function isLoopback(hostname: string): boolean {
+  return /^(?:(?:.+\.)?localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname);
+}
+
+function readIssuers(issuer: string | readonly string[]): ReadonlySet<string> {
+  const issuers = new Set(typeof issuer === 'string' ? [issuer] : issuer);
+  if (issuers.size === 0 || [...issuers].some((item) => typeof item !== 'string' || item === '')) {
+    throw new TypeError(
+      '"issuer" option or PASSAGE_ISSUER must be a string, or a list of at least one string',
+    );
+  }
+  return issuers;
+}
+
+function readCookieName(cookie: string | undefined): string | undefined {
+  // RFC 6265 §4.1.1: a cookie name is an RFC 9110 §5.6.2 token.
+  if (cookie !== undefined && !/^[\w!#$%&'*+.^`|~-]+$/.test(cookie)) {
+    throw new TypeError('"cookie" option must be the name of a cookie, for example psg_auth_token');
+  }
+  return cookie;
+}
+
+function readFunction<T>(option: string, value: T | undefined): T | undefined {
+  if (value !== undefined && typeof value !== 'function') {
+    throw new TypeError(`"${option}" option must be a function`);
+  }
+  return value;
+}
+
+function readNumber(option: string, value: number, minimum: number, maximum: number): number {
+  if (!(typeof value === 'number' && value >= minimum && value <= maximum)) {
+    throw new TypeError(`"${option}" option must be a number from ${minimum} to ${maximum}`);
+  }
+  return value;
+}
+
+function readLoadUser(option: boolean | undefined, apiKey: string | undefined): boolean {
+  const value = option ?? env('PASSAGE_LOAD_USER') ?? apiKey !== undefined;
+  if (!['true', 'false'].includes(String(value))) {
+    throw new TypeError('"loadUser" option or PASSAGE_LOAD_USER must be true or false');
+  }
+  const loadUser = String(value) === 'true';
+  if (loadUser && !apiKey) {
+    throw new TypeError('"loadUser" needs the "apiKey" option or PASSAGE_API_KEY');
+  }
+  return loadUser;
+}

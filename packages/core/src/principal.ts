@@ -1,0 +1,73 @@
+import { UnauthenticatedError } from './errors.ts';
+import type { PassageUser } from './models.ts';
+import type { PassageClaims } from './token.ts';
+
+/** Who is calling: the owner of a verified token. */
+export class Principal {
+  /** Passage user ID, the `sub` of the token. */
+  readonly userId: string;
+  /** The verified claims. */
+  readonly claims: PassageClaims;
+  // Private fields stay out of `console.log` and `JSON.stringify`.
+  readonly #token: string;
+  readonly #load: (userId: string) => Promise<PassageUser>;
+  #loading: Promise<PassageUser> | undefined;
+  #user: PassageUser | undefined;
+
+  /** @internal */
+  constructor(token: string, claims: PassageClaims, load: (userId: string) => Promise<PassageUser>) {
+    this.userId = claims.sub;
+    this.claims = claims;
+    this.#token = token;
+    this.#load = load;
+  }
+
+  /** The access token as it was sent, for calls in the caller's name. Never logged or serialized. */
+  get token(): string {
+    return this.#token;
+  }
+
+  /**
+   * The Passage user. Read-only: one object may serve many requests.
+   *
+   * @throws TypeError when the user was not loaded
+   */
+  get user(): PassageUser {
+    if (!this.#user) {
+      throw new TypeError(
+        'The user is not loaded: await principal.loadUser() first, or set "loadUser": true',
+      );
+    }
+    return this.#user;
+  }
+
+  /**
+   * Loads the Passage user, once, and returns it.
+   *
+   * @throws {@link InvalidTokenError} `user` when the user no longer exists
+   * @throws {@link UserInactiveError} when the user is deactivated
+   * @throws {@link UnavailableError} when the API cannot be reached
+   * @throws {@link ApiError} when the API refuses the call
+   * @throws TypeError when there is no API key
+   */
+  async loadUser(): Promise<PassageUser> {
+    this.#loading ??= this.#load(this.userId);
+    try {
+      this.#user = await this.#loading;
+      return this.#user;
+    } catch (error) {
+      this.#loading = undefined;
+      throw error;
+    }
+  }
+}
+
+/**
+ * Returns who is calling, or refuses the request. A route whose middleware was forgotten fails closed with it.
+ *
+ * @throws {@link UnauthenticatedError} when the request was not authenticated
+ */
+export function requirePrincipal(request: { readonly passage?: Principal | undefined }): Principal {
+  if (!request.passage) throw new UnauthenticatedError();
+  return request.passage;
+}

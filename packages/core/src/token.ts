@@ -1,0 +1,126 @@
+import { InvalidTokenError } from './errors.ts';
+import { isPathSegment } from './ids.ts';
+import type { ResolvedOptions } from './options.ts';
+
+/** Claims of a verified Passage access token (protocol.md 1.2). Read-only: one object may serve many requests. */
+export interface PassageClaims {
+  /** Passage user ID. */
+  readonly sub: string;
+  readonly iss: string;
+  /** App ID, or a list that contains it. */
+  readonly aud: string | readonly string[];
+  /** Expiry, in seconds since the epoch. */
+  readonly exp: number;
+  readonly nbf?: number;
+  readonly iat?: number;
+  readonly jti?: string;
+  readonly [claim: string]: unknown;
+}
+
+/** What a token says of itself. Nothing in it is trustworthy before the signature is verified. @internal */
+export interface UnverifiedToken {
+  readonly kid: string;
+  readonly claims: PassageClaims;
+}
+
+/** Longest token that is looked at, in characters. */
+const maximumLength = 8192;
+
+/**
+ * Reads a token and checks all that needs no key: its form, its header and its claims.
+ *
+ * Not checked: the signature.
+ *
+ * @throws {@link InvalidTokenError} with every reason but `key`, `signature` and `user`
+ * @see RFC 7515 §7.1, RFC 7519 §7.2, RFC 8725 §3
+ * @internal
+ */
+export function readToken(token: string, options: ResolvedOptions): UnverifiedToken {
+  const [header, payload, signature] = splitToken(token);
+  const kid = readKid(parseObject(header));
+  const claims = parseObject(payload);
+  checkCanonical(signature);
+  checkTime(claims, options);
+  checkClaims(claims, options);
+  return { kid, claims: claims as PassageClaims };
+}
+
+/**
+ * Checks that a token is within its time now.
+ *
+ * @throws {@link InvalidTokenError} `expired`, or `claim` when it is not valid yet
+ * @see RFC 7519 §4.1.4 and §4.1.5
+ * @internal
+ */
+export function checkTime(claims: Record<string, unknown>, options: ResolvedOptions): void {
+  const now = options.clock() / 1000;
+  const { exp, nbf } = claims;
+  if (!Number.isFinite(exp)) throw new InvalidTokenError('claim');
+  if (now >= (exp as number) + options.clockTolerance) throw new InvalidTokenError('expired');
+  if (nbf === undefined) return;
+  if (!Number.isFinite(nbf) || now < (nbf as number) - options.clockTolerance) {
+    throw new InvalidTokenError('claim');
+  }
+}
+
+function splitToken(token: unknown): [header: string, payload: string, signature: string] {
+  // The length first: no expression runs over a text of any size.
+  if (typeof token !== 'string' || token.length > maximumLength) throw new InvalidTokenError('malformed');
+  const parts = /^([\w-]+)\.([\w-]+)\.([\w-]+)$/.exec(token);
+  if (!parts) {
+    // An empty third part is an unsigned token (RFC 7515 appendix A.5), refused for what it is.
+    throw new InvalidTokenError(/^[\w-]+\.[\w-]+\.$/.test(token) ? 'algorithm' : 'malformed');
+  }
+  return [parts[1] as string, parts[2] as string, parts[3] as string];
+}
+
+/**
+ * RFC 4648 §3.5: bits that stand for nothing are zero. Without it, a signature could be written in several ways.
+ * Header and payload need no such check, because the signature covers their text.
+ */
+function checkCanonical(part: string): void {
+  const last = part.at(-1) as string;
+  const rest = part.length % 4;
+  if (
+    rest === 1 ||
+    (rest === 2 && !'AQgw'.includes(last)) ||
+    (rest === 3 && !'AEIMQUYcgkosw048'.includes(last))
+  ) {
+    throw new InvalidTokenError('malformed');
+  }
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+function parseObject(part: string): Record<string, unknown> {
+  let value: unknown;
+  try {
+    const binary = atob(part.replaceAll('-', '+').replaceAll('_', '/'));
+    value = JSON.parse(utf8.decode(Uint8Array.from(binary, (character) => character.charCodeAt(0))));
+  } catch (cause) {
+    throw new InvalidTokenError('malformed', { cause });
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new InvalidTokenError('malformed');
+  }
+  return value as Record<string, unknown>;
+}
+
+function readKid({ alg, typ, kid, crit }: Record<string, unknown>): string {
+  // RFC 8725 §3.1: the algorithm is ours to choose, never the token's.
+  if (alg !== 'RS256') throw new InvalidTokenError('algorithm');
+  // RFC 8725 §3.11: a token that says to be of another kind is not an access token. RFC 7519 §5.1: in any letter case.
+  const typed = typ === undefined || (typeof typ === 'string' && typ.toUpperCase() === 'JWT');
+  // RFC 7515 §4.1.11: no extension is understood here, so none may be critical.
+  if (!typed || crit !== undefined) throw new InvalidTokenError('malformed');
+  if (typeof kid !== 'string' || kid === '') throw new InvalidTokenError('key');
+  return kid;
+}
+
+function checkClaims({ iss, aud, sub }: Record<string, unknown>, options: ResolvedOptions): void {
+  const audience = Array.isArray(aud) ? aud : [aud];
+  // RFC 8725 §3.8 and §3.9. The subject becomes part of a URL when the user is loaded.
+  if (!options.issuers.has(iss as string) || !audience.includes(options.appId) || !isPathSegment(sub)) {
+    throw new InvalidTokenError('claim');
+  }
+}

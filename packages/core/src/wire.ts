@@ -1,0 +1,41 @@
+import type { PassageUser } from './models.ts';
+
+/**
+ * Turns a value of the wire into ours: camelCase names, `…_at` as dates. Keys of `user_metadata` are the app's own and
+ * stay as they are.
+ *
+ * @internal
+ */
+export function fromWire(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(fromWire);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, member]) => {
+      if (name === 'user_metadata') return ['userMetadata', member];
+      return [camelCase(name), name.endsWith('_at') ? readDate(member) : fromWire(member)];
+    }),
+  );
+}
+
+/** Reads a user; absent or null lists are empty ones (protocol.md 8.1). @internal */
+export function readUser(wire: object): PassageUser {
+  const user = fromWire(wire) as PassageUser;
+  return {
+    ...user,
+    userMetadata: user.userMetadata ?? null,
+    webauthnDevices: user.webauthnDevices ?? [],
+    webauthnTypes: user.webauthnTypes ?? [],
+    recentEvents: user.recentEvents ?? [],
+    socialConnections: user.socialConnections ?? {},
+  };
+}
+
+function camelCase(name: string): string {
+  return name.replace(/_([a-z0-9])/g, (_match, letter: string) => letter.toUpperCase());
+}
+
+/** Year 1 is Go's zero time and means "never" (protocol.md 0.3). */
+function readDate(value: unknown): Date | null {
+  const date = new Date(typeof value === 'string' ? value : Number.NaN);
+  return Number.isNaN(date.getTime()) || date.getUTCFullYear() <= 1 ? null : date;
+}
