@@ -32,7 +32,7 @@ const cooldown = 30 * second;
 
 /** Returns the keys of an issuer: fetched on first use, or those given in the options. */
 export function createKeys(options: ResolvedOptions): Keys {
-  return options.jwks ? new GivenKeys(options.jwks) : new FetchedKeys(options);
+  return options.jwks === undefined ? new FetchedKeys(options) : new GivenKeys(options.jwks);
 }
 
 class GivenKeys implements Keys {

@@ -1,0 +1,299 @@
+import { describe, expect, it } from 'vitest';
+import { createKey, encode, Issuer, json, otherKey, signText } from './issuer.fixture.ts';
+
+function signRaw(header: object, payload: object): Promise<string> {
+  return signText(JSON.stringify(header), JSON.stringify(payload));
+}
+
+const header = { alg: 'RS256', typ: 'JWT', kid: 'key1' };
+
+function rejection(reason: string): object {
+  return { code: 'ERR_PASSAGE_INVALID_TOKEN', status: 401, reason };
+}
+
+describe('passage.auth.verifyToken', () => {
+  it('gives the claims of a good token', async () => {
+    await using issuer = await Issuer.start();
+    await expect(issuer.passage().auth.verifyToken(await issuer.sign())).resolves.toEqual(issuer.claims());
+  });
+
+  it('gives the user id as validateJwt', async () => {
+    await using issuer = await Issuer.start();
+    await expect(issuer.passage().auth.validateJwt(await issuer.sign())).resolves.toBe('user1');
+  });
+
+  it('protects the claims, which later requests share', async () => {
+    await using issuer = await Issuer.start();
+    const claims = await issuer.passage().auth.verifyToken(await issuer.sign({ custom: { role: 'user' } }));
+    expect(() => Object.assign(claims.custom as object, { role: 'admin' })).toThrow(TypeError);
+    expect(() => (claims.aud as string[]).push('other')).toThrow(TypeError);
+  });
+
+  it.each([
+    ['aud as a string', { aud: 'app1' }, {}],
+    ['aud as a list with others', { aud: ['other', 'app1'] }, {}],
+    ['no nbf', { nbf: undefined }, {}],
+    ['no iat', { iat: undefined }, {}],
+    ['unknown claims', { role: 'admin', jti: 'j1' }, {}],
+    ['no typ', {}, { typ: undefined }],
+    ['typ in lower case', {}, { typ: 'jwt' }],
+    ['an unknown header member', {}, { x: 1 }],
+    ['a user id with a dot', { sub: '...' }, {}],
+  ])('accepts %s', async (_name, claims, members) => {
+    await using issuer = await Issuer.start();
+    await expect(
+      issuer.passage().auth.verifyToken(await issuer.sign(claims, members)),
+    ).resolves.toBeDefined();
+  });
+
+  it.each([
+    ['another aud', 'claim', { aud: 'app2' }],
+    ['an aud that contains the app id', 'claim', { aud: 'app12' }],
+    ['a list of other auds', 'claim', { aud: ['app2', 'http://localhost'] }],
+    ['no aud', 'claim', { aud: undefined }],
+    ['another iss', 'claim', { iss: 'https://evil.example/auth/v1/apps/app1' }],
+    ['an iss of another app', 'claim', { iss: 'http://127.0.0.1/auth/v1/apps/app2' }],
+    ['no iss', 'claim', { iss: undefined }],
+    ['no sub', 'claim', { sub: undefined }],
+    ['an empty sub', 'claim', { sub: '' }],
+    ['a blank sub', 'claim', { sub: ' ' }],
+    ['a sub that is no text', 'claim', { sub: 1 }],
+    ['a sub that climbs a path', 'claim', { sub: '..' }],
+    ['a sub that stays in a path', 'claim', { sub: '.' }],
+    ['a sub that is no Unicode text', 'claim', { sub: '\ud800' }],
+    ['no exp', 'claim', { exp: undefined }],
+    ['an exp that is no number', 'claim', { exp: '9999999999' }],
+    ['an exp in the past', 'expired', { exp: 1 }],
+    ['an nbf in the future', 'claim', { nbf: 9_999_999_999 }],
+    ['an nbf that is no number', 'claim', { nbf: '1' }],
+  ])('refuses %s', async (_name, reason, claims) => {
+    await using issuer = await Issuer.start();
+    const token = await signRaw(header, { ...issuer.claims(), ...claims });
+    await expect(issuer.passage().auth.verifyToken(token)).rejects.toMatchObject(rejection(reason));
+  });
+
+  it('refuses an exp that is not finite', async () => {
+    await using issuer = await Issuer.start();
+    const payload = JSON.stringify(issuer.claims()).replace(/"exp":\d+/, '"exp":1e999');
+    const token = await signText(JSON.stringify(header), payload);
+    await expect(issuer.passage().auth.verifyToken(token)).rejects.toMatchObject(rejection('claim'));
+  });
+
+  it.each([
+    ['no kid', 'key', { ...header, kid: undefined }],
+    ['an empty kid', 'key', { ...header, kid: '' }],
+    ['a kid that is no text', 'key', { ...header, kid: 1 }],
+    ['an unknown kid', 'key', { ...header, kid: 'other' }],
+    ['none as alg', 'algorithm', { ...header, alg: 'none' }],
+    ['HS256 as alg', 'algorithm', { ...header, alg: 'HS256' }],
+    ['PS256 as alg', 'algorithm', { ...header, alg: 'PS256' }],
+    ['no alg', 'algorithm', { ...header, alg: undefined }],
+    ['alg in lower case', 'algorithm', { ...header, alg: 'rs256' }],
+    ['another explicit typ', 'malformed', { ...header, typ: 'at+jwt' }],
+    ['a typ that is no text', 'malformed', { ...header, typ: 1 }],
+    ['an unknown critical extension', 'malformed', { ...header, crit: ['x'], x: 1 }],
+    ['the b64 extension', 'malformed', { ...header, crit: ['b64'], b64: true }],
+  ])('refuses a header with %s', async (_name, reason, members) => {
+    await using issuer = await Issuer.start();
+    const passage = issuer.passage();
+    await expect(passage.auth.verifyToken(await signRaw(header, issuer.claims()))).resolves.toBeDefined();
+    const token = await signRaw(members, issuer.claims());
+    await expect(passage.auth.verifyToken(token)).rejects.toMatchObject(rejection(reason));
+  });
+
+  it('takes no key and no URL from a header', async () => {
+    await using issuer = await Issuer.start();
+    const passage = issuer.passage();
+    const jku = `${issuer.baseUrl}/evil.json`;
+    const token = await issuer.sign({}, { jwk: otherKey.jwk, jku, x5u: jku, kid: 'key1' }, otherKey);
+    await expect(passage.auth.verifyToken(token)).rejects.toMatchObject(rejection('signature'));
+    expect(issuer.requests.map(({ url }) => url)).toEqual(['/auth/v1/apps/app1/.well-known/jwks.json']);
+  });
+
+  it('refuses what is no compact JWS, and asks nobody', async () => {
+    await using issuer = await Issuer.start();
+    const passage = issuer.passage();
+    const good = await issuer.sign();
+    const [head, payload, signature] = good.split('.') as [string, string, string];
+    const texts = [
+      '',
+      '.',
+      '..',
+      'a.b',
+      'a.b.c',
+      `${head}.${payload}`,
+      `${good}.x`,
+      `${good}=`,
+      ` ${good}`,
+      `${good}\n`,
+      `${head}..${signature}`,
+      `.${payload}.${signature}`,
+      good.replace('.', '.\u0000'),
+      `${encode('[]')}.${payload}.${signature}`,
+      `${encode('null')}.${payload}.${signature}`,
+      `${encode('{')}.${payload}.${signature}`,
+      `${Buffer.from([0x7b, 0xff, 0x7d]).toString('base64url')}.${payload}.${signature}`,
+      `${head}.${encode('"text"')}.${signature}`,
+      `${head}.${payload}.${signature.slice(0, -1)}`,
+      `${head}.${payload}.${signature}AAA`,
+      good + 'A'.repeat(8192),
+      'a'.repeat(1_000_000),
+    ];
+    for (const text of texts) {
+      await expect(passage.auth.verifyToken(text), text.slice(0, 80)).rejects.toMatchObject(
+        rejection('malformed'),
+      );
+    }
+    for (const value of [undefined, null, 1, {}, [good]]) {
+      await expect(passage.auth.verifyToken(value as never)).rejects.toMatchObject(rejection('malformed'));
+    }
+    expect(issuer.requests).toEqual([]);
+    await expect(passage.auth.verifyToken(good)).resolves.toBeDefined();
+  });
+
+  // RFC 7515 appendix A.5
+  it('refuses an unsigned token', async () => {
+    await using issuer = await Issuer.start();
+    const token = `${encode('{"alg":"none"}')}.${encode(JSON.stringify(issuer.claims()))}.`;
+    await expect(issuer.passage().auth.verifyToken(token)).rejects.toMatchObject(rejection('algorithm'));
+  });
+
+  it('refuses a signature by another key', async () => {
+    await using issuer = await Issuer.start();
+    const token = await issuer.sign({}, { kid: 'key1' }, otherKey);
+    await expect(issuer.passage().auth.verifyToken(token)).rejects.toMatchObject(rejection('signature'));
+  });
+
+  it('refuses a signature of another length than the key has', async () => {
+    await using issuer = await Issuer.start();
+    const [head, payload] = (await issuer.sign()).split('.');
+    for (const length of [1, 2, 3, 255, 257, 512]) {
+      const token = `${head}.${payload}.${Buffer.alloc(length).toString('base64url')}`;
+      await expect(issuer.passage().auth.verifyToken(token)).rejects.toMatchObject(rejection('signature'));
+    }
+  });
+
+  it('refuses a good token with any character changed', async () => {
+    await using issuer = await Issuer.start();
+    const good = await issuer.sign();
+    const passage = issuer.passage();
+    await passage.auth.verifyToken(good);
+    let refused = 0;
+    for (let at = 0; at < good.length; at += 1) {
+      for (const character of ['A', 'B', '_', '.', '=', ' ', 'é']) {
+        if (good[at] === character) continue;
+        const changed = good.slice(0, at) + character + good.slice(at + 1);
+        const result = await passage.auth.verifyToken(changed).catch((error) => error.code);
+        expect(result, `${character} at ${at}`).toBe('ERR_PASSAGE_INVALID_TOKEN');
+        refused += 1;
+      }
+    }
+    expect(refused).toBeGreaterThan(good.length * 6);
+    // A last character that stands for the same bytes is another text, and refused too (RFC 4648 §3.5).
+    const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+    const accepted = [];
+    for (const character of alphabet) {
+      const twin = good.slice(0, -1) + character;
+      if (await passage.auth.verifyToken(twin).catch(() => undefined)) accepted.push(twin);
+    }
+    expect(accepted).toEqual([good]);
+  });
+
+  it('refuses non-canonical ends of signatures by larger keys', async () => {
+    await using issuer = await Issuer.start();
+    const large = await createKey('large', 4096);
+    issuer.answer = json({ keys: [large.jwk] });
+    const passage = issuer.passage();
+    const good = await issuer.sign({}, {}, large);
+    await expect(passage.auth.verifyToken(good)).resolves.toBeDefined();
+    await expect(passage.auth.verifyToken(`${good.slice(0, -1)}B`)).rejects.toMatchObject(
+      rejection('malformed'),
+    );
+  });
+
+  it('allows the clock tolerance, and not a second more', async () => {
+    await using issuer = await Issuer.start();
+    const passage = issuer.passage();
+    const strict = issuer.passage({ clockTolerance: 0 });
+    const token = await issuer.sign({ exp: issuer.now / 1000 + 60, nbf: issuer.now / 1000 + 5 });
+    await expect(passage.auth.verifyToken(token)).resolves.toBeDefined();
+    await expect(strict.auth.verifyToken(token)).rejects.toMatchObject(rejection('claim'));
+    issuer.advance(5);
+    await expect(strict.auth.verifyToken(token)).resolves.toBeDefined();
+    issuer.advance(59);
+    await expect(passage.auth.verifyToken(token)).resolves.toBeDefined();
+    await expect(strict.auth.verifyToken(token)).rejects.toMatchObject(rejection('expired'));
+    issuer.advance(1);
+    await expect(passage.auth.verifyToken(token)).rejects.toMatchObject(rejection('expired'));
+  });
+
+  it('accepts the issuers of the option, exactly', async () => {
+    await using issuer = await Issuer.start();
+    const passage = issuer.passage({ issuer: ['https://old.example', 'https://new.example'] });
+    for (const iss of ['https://old.example', 'https://new.example']) {
+      await expect(passage.auth.verifyToken(await issuer.sign({ iss }))).resolves.toBeDefined();
+    }
+    for (const iss of ['https://old.example/', 'https://OLD.example', issuer.claims().iss]) {
+      const token = await issuer.sign({ iss });
+      await expect(passage.auth.verifyToken(token)).rejects.toMatchObject(rejection('claim'));
+    }
+  });
+
+  it('passes on what it cannot explain instead of calling it a refusal', async () => {
+    await using issuer = await Issuer.start();
+    const passage = issuer.passage({
+      clock: () => {
+        throw new RangeError('no time');
+      },
+    });
+    await expect(passage.auth.verifyToken(await issuer.sign())).rejects.toThrow(RangeError);
+  });
+});
+
+describe('the memory of verified tokens', () => {
+  it('checks the time again at each use', async () => {
+    await using issuer = await Issuer.start();
+    const passage = issuer.passage();
+    const token = await issuer.sign();
+    await passage.auth.verifyToken(token);
+    issuer.advance(904);
+    await expect(passage.auth.verifyToken(token)).resolves.toBeDefined();
+    issuer.advance(1);
+    await expect(passage.auth.verifyToken(token)).rejects.toMatchObject(rejection('expired'));
+  });
+
+  it('gives the same claims again, and verifies anew when it is switched off', async () => {
+    await using issuer = await Issuer.start();
+    const token = await issuer.sign();
+    const remembering = issuer.passage();
+    expect(await remembering.auth.verifyToken(token)).toBe(await remembering.auth.verifyToken(token));
+    const forgetting = issuer.passage({ tokenCacheSize: 0 });
+    expect(await forgetting.auth.verifyToken(token)).not.toBe(await forgetting.auth.verifyToken(token));
+  });
+
+  it('forgets a token whose key went away', async () => {
+    await using issuer = await Issuer.start();
+    const passage = issuer.passage();
+    const token = await issuer.sign({ exp: issuer.now / 1000 + 3600 });
+    await passage.auth.verifyToken(token);
+    issuer.answer = json({ keys: [otherKey.jwk] });
+    issuer.advance(600);
+    await expect(passage.auth.verifyToken(token)).rejects.toMatchObject(rejection('key'));
+  });
+
+  it('holds no more than it may, and keeps what is used', async () => {
+    await using issuer = await Issuer.start();
+    const passage = issuer.passage({ tokenCacheSize: 4 });
+    const tokens = await Promise.all(
+      Array.from({ length: 5 }, (_, index) => issuer.sign({ jti: String(index) })),
+    );
+    const [used, ...others] = tokens as [string, ...string[]];
+    const first = await passage.auth.verifyToken(used);
+    const second = await passage.auth.verifyToken(others[0] as string);
+    for (const token of others) {
+      await passage.auth.verifyToken(token);
+      expect(await passage.auth.verifyToken(used)).toBe(first);
+    }
+    expect(await passage.auth.verifyToken(others[0] as string)).not.toBe(second);
+  });
+});
