@@ -1,0 +1,130 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { Passage, type PassageOptions } from './index.ts';
+import { Issuer } from './issuer.fixture.ts';
+
+beforeEach(() => {
+  for (const name of Object.keys(process.env)) if (name.startsWith('PASSAGE_')) vi.stubEnv(name, undefined);
+});
+afterEach(() => {
+  vi.unstubAllEnvs();
+});
+
+const good: PassageOptions = { appId: 'app1', baseUrl: 'https://passage.example' };
+
+describe('new Passage', () => {
+  it.each<[string, PassageOptions, RegExp]>([
+    ['no app id', { ...good, appId: undefined }, /"appId" option or PASSAGE_APP_ID must be set/],
+    ['an empty app id', { ...good, appId: '' }, /"appId"/],
+    ['an app id that is a path', { ...good, appId: 'a/b' }, /"appId"/],
+    ['an app id that climbs', { ...good, appId: '..' }, /"appId"/],
+    ['no base URL', { ...good, baseUrl: undefined }, /"baseUrl" option or PASSAGE_BASE_URL must be set/],
+    ['an empty base URL', { ...good, baseUrl: '' }, /"baseUrl".*absolute URL/],
+    ['a base URL without a scheme', { ...good, baseUrl: 'passage.example' }, /"baseUrl".*absolute URL/],
+    ['a base URL of no text', { ...good, baseUrl: 1 as never }, /"baseUrl".*absolute URL/],
+    ['plain http', { ...good, baseUrl: 'http://passage.example' }, /"baseUrl".*https/],
+    ['plain http on a host that looks local', { ...good, baseUrl: 'http://localhost.evil.example' }, /https/],
+    ['a file', { ...good, baseUrl: 'file:///etc' }, /"baseUrl".*https/],
+    ['credentials', { ...good, baseUrl: 'https://u:p@passage.example' }, /"baseUrl".*credentials/],
+    ['a user name', { ...good, baseUrl: 'https://u@passage.example' }, /"baseUrl".*credentials/],
+    ['a query', { ...good, baseUrl: 'https://passage.example?x' }, /"baseUrl".*query/],
+    ['a fragment', { ...good, authUrl: 'https://passage.example/#x' }, /"authUrl".*fragment/],
+    ['the retired service', { ...good, baseUrl: 'https://auth.passage.id/v1' }, /"baseUrl".*retired/],
+    ['the retired domain', { ...good, apiUrl: 'https://passage.id' }, /"apiUrl".*retired/],
+    ['an empty API key', { ...good, apiKey: '' }, /"apiKey"/],
+    ['an API key with a line break', { ...good, apiKey: 'key\n' }, /"apiKey".*line breaks/],
+    ['no issuer in the list', { ...good, issuer: [] }, /"issuer"/],
+    ['an empty issuer', { ...good, issuer: '' }, /"issuer"/],
+    ['a cookie that is no name', { ...good, cookie: 'a=b' }, /"cookie"/],
+    [
+      'a token source that is none',
+      { ...good, tokenSource: 'header' as never },
+      /"tokenSource" option must be a function/,
+    ],
+    ['a fetch that is none', { ...good, fetch: {} as never }, /"fetch" option must be a function/],
+    ['a clock that is none', { ...good, clock: 1 as never }, /"clock" option must be a function/],
+    ['a negative tolerance', { ...good, clockTolerance: -1 }, /"clockTolerance".*0 to 60/],
+    ['a tolerance of hours', { ...good, clockTolerance: 3600 }, /"clockTolerance".*0 to 60/],
+    ['a tolerance that is no number', { ...good, clockTolerance: Number.NaN }, /"clockTolerance"/],
+    ['a timeout of nothing', { ...good, timeout: 0 }, /"timeout".*1 to 10000/],
+    ['a timeout as text', { ...good, timeout: '5' as never }, /"timeout"/],
+    ['a negative cache', { ...good, tokenCacheSize: -1 }, /"tokenCacheSize"/],
+    ['users remembered for days', { ...good, userCacheTtl: 86_400 }, /"userCacheTtl".*0 to 3600/],
+    ['users loaded without a key', { ...good, loadUser: true }, /"loadUser" needs the "apiKey"/],
+    ['loadUser of another type', { ...good, loadUser: 1 as never }, /"loadUser"/],
+  ])('refuses %s', (_name, options, message) => {
+    expect(() => new Passage(good)).not.toThrow();
+    expect(() => new Passage(options)).toThrow(TypeError);
+    expect(() => new Passage(options)).toThrow(message);
+  });
+
+  it('names no value in its errors', () => {
+    const secret = 'secret with space';
+    expect(() => new Passage({ ...good, apiKey: secret })).toThrow(
+      expect.objectContaining({ message: expect.not.stringContaining('secret with') }),
+    );
+  });
+
+  it.each(['http://localhost:3000', 'http://app.localhost', 'http://127.0.0.1:1', 'http://[::1]:3000/base/'])(
+    'accepts plain http at %s',
+    (baseUrl) => {
+      expect(() => new Passage({ ...good, baseUrl })).not.toThrow();
+    },
+  );
+
+  it('reads the environment, and sends nothing', async () => {
+    await using issuer = await Issuer.start();
+    vi.stubEnv('PASSAGE_APP_ID', 'app1');
+    vi.stubEnv('PASSAGE_BASE_URL', `${issuer.baseUrl}/`);
+    vi.stubEnv('PASSAGE_API_KEY', '');
+    const passage = new Passage({ clock: () => issuer.now });
+    expect(issuer.requests).toEqual([]);
+    expect(passage.appId).toBe('app1');
+    await expect(passage.auth.validateJwt(await issuer.sign())).resolves.toBe('user1');
+    await expect(passage.user.get('user1')).rejects.toThrow(/"apiKey" option or PASSAGE_API_KEY/);
+  });
+
+  it('reads the finer variables, unless a base URL is given in code', async () => {
+    await using issuer = await Issuer.start();
+    vi.stubEnv('PASSAGE_APP_ID', 'app1');
+    vi.stubEnv('PASSAGE_AUTH_URL', `${issuer.baseUrl}/auth/v1`);
+    vi.stubEnv('PASSAGE_API_URL', `${issuer.baseUrl}/api/v1`);
+    vi.stubEnv('PASSAGE_API_KEY', 'key');
+    vi.stubEnv('PASSAGE_LOAD_USER', 'false');
+    vi.stubEnv('PASSAGE_ISSUER', 'https://issuer.example');
+    const passage = new Passage({ clock: () => issuer.now });
+    const headers = { authorization: `Bearer ${await issuer.sign({ iss: 'https://issuer.example' })}` };
+    const principal = await passage.auth.authenticate(headers);
+    expect(() => principal.user).toThrow(TypeError);
+    await expect(principal.loadUser()).rejects.toMatchObject({ status: 502 });
+    expect(issuer.requests.at(-1)?.url).toBe('/api/v1/apps/app1/users/user1');
+    vi.stubEnv('PASSAGE_AUTH_URL', 'nonsense');
+    expect(() => new Passage()).toThrow(/PASSAGE_AUTH_URL/);
+    expect(() => new Passage({ baseUrl: issuer.baseUrl })).not.toThrow();
+    vi.stubEnv('PASSAGE_LOAD_USER', 'yes');
+    expect(() => new Passage({ baseUrl: issuer.baseUrl })).toThrow(/PASSAGE_LOAD_USER/);
+  });
+
+  it('says when there is no URL for the Management API', async () => {
+    const passage = new Passage({ appId: 'app1', apiKey: 'key', authUrl: 'https://passage.example/auth/v1' });
+    await expect(passage.app()).rejects.toThrow(/"baseUrl" option or PASSAGE_BASE_URL/);
+  });
+
+  it('works where there is no process, as on edge runtimes', () => {
+    vi.stubGlobal('process', undefined);
+    try {
+      expect(() => new Passage(good)).not.toThrow();
+      expect(() => new Passage()).toThrow(/"appId"/);
+    } finally {
+      vi.unstubAllGlobals();
+    }
+  });
+});
+
+describe('Passage.from', () => {
+  it('takes the client that is given, and makes one otherwise', () => {
+    const passage = new Passage(good);
+    expect(Passage.from({ passage })).toBe(passage);
+    expect(Passage.from(good)).toBeInstanceOf(Passage);
+    expect(() => Passage.from()).toThrow(TypeError);
+  });
+});
