@@ -16,5 +16,12 @@ export default defineConfig([
     // jose has no CommonJS build, and Jest cannot `require` ES modules: the CommonJS files carry their own copy.
     deps: { alwaysBundle: [/^jose(\/|$)/], onlyBundle: false },
   },
-  { workspace: ['examples/*'], entry: 'src/main.ts', format: 'esm' },
+  {
+    workspace: { include: ['examples/*'], exclude: ['**/node_modules/**', 'examples/start'] },
+    entry: 'src/main.ts',
+    format: 'esm',
+    dts: false,
+    fixedExtension: false,
+    deps: { onlyBundle: false },
+  },
 ]);
