@@ -1,1 +1,22 @@
-export {};
+/**
+ * Self-hosted service that speaks the Passage protocol.
+ *
+ * @module
+ */
+export type { ApiKeyDescription, AppDescription, PassageApps } from './administration.ts';
+export type { Delivery, Message, MessageKind, OutboxMessage } from './delivery/delivery.ts';
+export { DeliveryError, type DeliveryFailure } from './delivery/error.ts';
+export { type Outbox, type OutboxOptions, outbox } from './delivery/outbox.ts';
+export { type SmtpOptions, smtp } from './delivery/smtp.ts';
+export { type WebhookOptions, webhook } from './delivery/webhook.ts';
+export type { RateLimit, RateLimits } from './limits.ts';
+export type { Language } from './messages/language.ts';
+export type { NewApp, PassageServerOptions, ServerLogger } from './options.ts';
+export { createPassageServer, type PassageServer } from './server.ts';
+export type {
+  AppSettings,
+  ElementCustomization,
+  LayoutItem,
+  MetadataField,
+  MetadataType,
+} from './settings.ts';

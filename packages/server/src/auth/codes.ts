@@ -1,0 +1,142 @@
+import { z } from 'zod';
+import { WireError } from '../errors.ts';
+import { type Identifier, readIdentifier } from '../identifiers.ts';
+import { checkLimit, countUp } from '../limits.ts';
+import { countMessage, post } from '../messages.ts';
+import { type RequestContext, type Route, route } from '../routes.ts';
+import { authResult, bodies } from '../schemas.ts';
+import { randomCode, randomText } from '../secrets.ts';
+import type { App, Service } from '../service.ts';
+import type { CodeRow } from '../storage/schema.ts';
+import { logIn } from '../tokens.ts';
+import { requireUser } from '../users.ts';
+import { findAlike } from './links.ts';
+import { registerUser, requireKnownUser, requireMethod, requireSignup } from './signup.ts';
+
+/** Tries that a code is good for. */
+const maxAttempts = 3;
+
+const sent = z.object({ otp_id: z.string() });
+type CodeBody = z.infer<typeof bodies.code>;
+
+export const codeRoutes: Route[] = [
+  route(
+    {
+      method: 'POST',
+      path: '/register/otp',
+      summary: 'Send a code that registers',
+      access: 'public',
+      body: bodies.code,
+      status: 201,
+      answer: sent,
+      errors: [400, 403, 429],
+    },
+    (context) => sendCode(context, 'register'),
+  ),
+  route(
+    {
+      method: 'POST',
+      path: '/login/otp',
+      summary: 'Send a code that logs in',
+      access: 'public',
+      body: bodies.code,
+      status: 201,
+      answer: sent,
+      errors: [400, 403, 404, 429],
+    },
+    (context) => sendCode(context, 'login'),
+  ),
+  route(
+    {
+      method: 'POST',
+      path: '/otp/activate',
+      summary: `Log in with a code. Good for ${maxAttempts} tries`,
+      access: 'public',
+      body: bodies.codeActivate,
+      answer: z.object({ auth_result: authResult }),
+      errors: [400, 401, 403, 429],
+    },
+    async ({ service, app, body, client }) => {
+      await checkLimit(service, 'failuresPerIp', app.id, client.ip);
+      const id = service.secrets.hash('code id', body.otp_id);
+      const tried = await countTry(service, app, id);
+      if (tried) await checkLimit(service, 'wrongCodesPerAddress', app.id, tried.identifier);
+      if (tried && tried.attempts > maxAttempts) throw new WireError('exceeded_attempts');
+      const right = tried?.user_id && service.secrets.hash('code', id, body.otp) === tried.code_hash;
+      if (!tried || !right) {
+        await countUp(service, 'failuresPerIp', app.id, client.ip);
+        if (tried) await countUp(service, 'wrongCodesPerAddress', app.id, tried.identifier);
+        throw new WireError('invalid_request', 'otp: is not valid.');
+      }
+      return service.db.transaction().execute(async (trx) => {
+        const taken = await trx
+          .deleteFrom('codes')
+          .where('id_hash', '=', id)
+          .returning('user_id')
+          .executeTakeFirst();
+        if (!taken?.user_id) throw new WireError('invalid_request', 'otp: is not valid.');
+        const user = await requireUser(trx, app.id, taken.user_id);
+        const channel = tried.identifier.startsWith('+') ? ('phone' as const) : ('email' as const);
+        const verified = user[channel] === tried.identifier ? channel : undefined;
+        const login = { user, client, event: 'otp.completed', verified };
+        return { auth_result: await logIn(service, trx, app, login) };
+      });
+    },
+  ),
+];
+
+/** Counts a try before the code is looked at, in a statement of its own: nothing that happens later takes it back. */
+async function countTry(service: Service, app: App, id: string): Promise<CodeRow | undefined> {
+  return service.db
+    .updateTable('codes')
+    .set((eb) => ({ attempts: eb('attempts', '+', 1) }))
+    .where('id_hash', '=', id)
+    .where('app_id', '=', app.id)
+    .where('expires_at', '>', service.clock())
+    .returningAll()
+    .executeTakeFirst();
+}
+
+async function sendCode(context: RequestContext<CodeBody, unknown>, action: 'register' | 'login') {
+  const { service, app, body, client } = context;
+  requireMethod(app, 'otp');
+  if (action === 'register') requireSignup(app);
+  const to = readIdentifier(app, body.identifier);
+  await countMessage(service, app, to, client);
+  const user = service.options.strict
+    ? await findAlike(context, to, action)
+    : action === 'register'
+      ? await registerUser(service, app, to)
+      : await requireKnownUser(service, app, to);
+  return { otp_id: await createCode(context, to, user?.id ?? null) };
+}
+
+/** Makes a code; for no user it is a decoy that no code opens. A new code puts an end to the older ones of its address. */
+async function createCode(
+  { service, app, body }: RequestContext<CodeBody, unknown>,
+  to: Identifier,
+  userId: string | null,
+) {
+  const otpId = randomText();
+  const code = randomCode();
+  const id = service.secrets.hash('code id', otpId);
+  const now = service.clock();
+  const expiresAt = now + app.settings.authMethods.otp.ttl * 1000;
+  await service.db.transaction().execute(async (trx) => {
+    await trx.deleteFrom('codes').where('app_id', '=', app.id).where('identifier', '=', to.value).execute();
+    const row = {
+      id_hash: id,
+      app_id: app.id,
+      user_id: userId,
+      identifier: to.value,
+      code_hash: service.secrets.hash('code', id, code),
+      attempts: 0,
+      created_at: now,
+      expires_at: expiresAt,
+    };
+    await trx.insertInto('codes').values(row).execute();
+  });
+  if (userId !== null)
+    await post(service, app, { to, kind: 'otp', secret: code, language: body.language, expiresAt });
+  return otpId;
+}

@@ -1,0 +1,223 @@
+import { z } from 'zod';
+import { WireError } from '../errors.ts';
+import { mergeMetadata } from '../metadata.ts';
+import { callerOf, type Route, route } from '../routes.ts';
+import {
+  bodies,
+  currentUser,
+  device,
+  handshake,
+  metadata,
+  publicUser,
+  socialConnections,
+} from '../schemas.ts';
+import {
+  currentUserView,
+  deviceView,
+  listDevices,
+  publicUserView,
+  recordEvent,
+  requireUser,
+} from '../users.ts';
+import { insertDevice, requireAttestation } from '../webauthn/devices.ts';
+import { startRegistration, takeHandshake } from '../webauthn/handshakes.ts';
+import { requireMethod } from './signup.ts';
+
+export const currentUserRoutes: Route[] = [
+  route(
+    {
+      method: 'GET',
+      path: '/currentuser',
+      summary: 'User that the access token names',
+      access: 'user',
+      answer: z.object({ user: currentUser }),
+      errors: [401, 403],
+    },
+    async (context) => ({ user: await currentUserView(context.service.db, callerOf(context).user) }),
+  ),
+  route(
+    {
+      method: 'GET',
+      path: '/currentuser/devices',
+      summary: 'Passkeys of the user',
+      access: 'user',
+      answer: z.object({ devices: z.array(device) }),
+      errors: [401, 403],
+    },
+    async (context) => {
+      const { user } = callerOf(context);
+      return { devices: (await listDevices(context.service.db, user.app_id, user.id)).map(deviceView) };
+    },
+  ),
+  route(
+    {
+      method: 'POST',
+      path: '/currentuser/devices/start',
+      summary: 'Begin to add a passkey. Asks for a recent login',
+      access: 'user',
+      body: bodies.deviceStart,
+      answer: z.object({ handshake, user: publicUser }),
+      errors: [400, 401, 403],
+    },
+    async (context) => {
+      const { service, app, body } = context;
+      const { user, authTime } = callerOf(context);
+      requireMethod(app, 'passkeys');
+      if (service.clock() - authTime > app.settings.deviceAddMaxAge * 1000) {
+        throw new WireError('operation_not_allowed', 'Log in again to add a passkey');
+      }
+      const devices = await listDevices(service.db, app.id, user.id);
+      const registrant = { id: user.id, name: user.email ?? user.phone ?? '' };
+      return {
+        handshake: await startRegistration(
+          service,
+          app,
+          'add',
+          registrant,
+          devices,
+          body.authenticator_attachment,
+        ),
+        user: publicUserView(user, devices),
+      };
+    },
+  ),
+  route(
+    {
+      method: 'POST',
+      path: '/currentuser/devices/finish',
+      summary: 'Add a passkey',
+      access: 'user',
+      body: bodies.registerFinish,
+      status: 201,
+      answer: z.object({ device }),
+      errors: [400, 401, 403],
+    },
+    async (context) => {
+      const { service, app, body, client } = context;
+      const { user } = callerOf(context);
+      const taken = await takeHandshake(service, app, 'add', body.handshake_id);
+      const own = taken?.user_id === user.id && body.user_id === user.id ? taken : undefined;
+      const credential = await requireAttestation(service, app, own, body.handshake_response);
+      const row = await service.db
+        .transaction()
+        .execute((trx) => insertDevice(service, trx, app, user, credential, client));
+      return { device: deviceView(row) };
+    },
+  ),
+  route(
+    {
+      method: 'PATCH',
+      path: '/currentuser/devices/{device_id}',
+      summary: 'Rename a passkey',
+      access: 'user',
+      body: bodies.deviceRename,
+      answer: z.object({ device }),
+      errors: [400, 401, 403, 404],
+    },
+    async (context) => {
+      const { service, app, params, body } = context;
+      const row = await service.db
+        .updateTable('devices')
+        .set({ friendly_name: body.friendly_name, updated_at: service.clock() })
+        .where('app_id', '=', app.id)
+        .where('user_id', '=', callerOf(context).user.id)
+        .where('id', '=', params.device_id ?? '')
+        .returningAll()
+        .executeTakeFirst();
+      if (!row) throw new WireError('user_not_found', 'Device not found');
+      return { device: deviceView(row) };
+    },
+  ),
+  route(
+    {
+      method: 'DELETE',
+      path: '/currentuser/devices/{device_id}',
+      summary: 'Delete a passkey',
+      access: 'user',
+      errors: [401, 403, 404],
+    },
+    async (context) => {
+      const { service, app, params, client } = context;
+      const userId = callerOf(context).user.id;
+      await service.db.transaction().execute(async (trx) => {
+        const row = await trx
+          .deleteFrom('devices')
+          .where('app_id', '=', app.id)
+          .where('user_id', '=', userId)
+          .where('id', '=', params.device_id ?? '')
+          .returning('id')
+          .executeTakeFirst();
+        if (!row) throw new WireError('user_not_found', 'Device not found');
+        await recordEvent(service, trx, {
+          appId: app.id,
+          userId,
+          type: 'webauthn.deleted',
+          action: 'other',
+          client,
+        });
+      });
+      return undefined;
+    },
+  ),
+  route(
+    {
+      method: 'GET',
+      path: '/currentuser/user-metadata',
+      summary: 'Metadata of the user',
+      access: 'user',
+      answer: z.object({ user_metadata: metadata.nullable() }),
+      errors: [401, 403],
+    },
+    async (context) => ({ user_metadata: publicUserView(callerOf(context).user, []).user_metadata }),
+  ),
+  route(
+    {
+      method: 'PATCH',
+      path: '/currentuser/user-metadata',
+      summary: 'Change fields that the schema opens to users. One that is wrong refuses all',
+      access: 'user',
+      body: bodies.metadata,
+      answer: z.object({ user: currentUser }),
+      errors: [400, 401, 403],
+    },
+    async (context) => {
+      const { service, app, body } = context;
+      const { id } = callerOf(context).user;
+      return service.db.transaction().execute(async (trx) => {
+        const user = await requireUser(trx, app.id, id);
+        const merged = mergeMetadata(app.settings, user.metadata, body.user_metadata, 'profile');
+        const changed = await trx
+          .updateTable('users')
+          .set({ metadata: merged, updated_at: service.clock() })
+          .where('app_id', '=', app.id)
+          .where('id', '=', id)
+          .returningAll()
+          .executeTakeFirstOrThrow();
+        return { user: await currentUserView(trx, changed) };
+      });
+    },
+  ),
+  route(
+    {
+      method: 'GET',
+      path: '/currentuser/social-connections',
+      summary: 'Social accounts of the user: none, as social login is not offered',
+      access: 'user',
+      answer: z.object({ social_connections: socialConnections }),
+      errors: [401, 403],
+    },
+    async () => ({ social_connections: {} }),
+  ),
+  route(
+    {
+      method: 'DELETE',
+      path: '/currentuser/social-connections/{type}',
+      summary: 'Remove a social account: there is none',
+      access: 'user',
+      errors: [401, 403, 404],
+    },
+    async () => {
+      throw new WireError('social_connection_not_found');
+    },
+  ),
+];

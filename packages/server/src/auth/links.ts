@@ -1,0 +1,182 @@
+import { z } from 'zod';
+import { isAllowedRedirect } from '../apps.ts';
+import { WireError } from '../errors.ts';
+import { type Identifier, identifierErrors, readEmail, readIdentifier, readPhone } from '../identifiers.ts';
+import { checkLimit, countUp } from '../limits.ts';
+import { activateLink, claimLink, createLink, requireLinkPath } from '../links.ts';
+import { countMessage, post } from '../messages.ts';
+import { callerOf, type RequestContext, type Route, route } from '../routes.ts';
+import { authResult, bodies } from '../schemas.ts';
+import { randomText } from '../secrets.ts';
+import { findUserByIdentifier } from '../users.ts';
+import { registerUser, requireKnownUser, requireMethod, requireSignup } from './signup.ts';
+
+const linkId = z.object({ magic_link: z.object({ id: z.string() }) });
+const finished = z.object({ auth_result: authResult });
+type LinkBody = z.infer<typeof bodies.link>;
+
+export const linkRoutes: Route[] = [
+  route(
+    {
+      method: 'POST',
+      path: '/register/magic-link',
+      summary: 'Send a link that registers',
+      access: 'public',
+      body: bodies.link,
+      status: 201,
+      answer: linkId,
+      errors: [400, 403, 429],
+    },
+    (context) => sendLink(context, 'register'),
+  ),
+  route(
+    {
+      method: 'POST',
+      path: '/login/magic-link',
+      summary: 'Send a link that logs in',
+      access: 'public',
+      body: bodies.link,
+      answer: linkId,
+      errors: [400, 403, 404, 429],
+    },
+    (context) => sendLink(context, 'login'),
+  ),
+  route(
+    {
+      method: 'PATCH',
+      path: '/magic-link/activate',
+      summary: 'Log in with the secret of a link, once',
+      access: 'public',
+      body: bodies.linkActivate,
+      answer: finished,
+      errors: [400, 403, 404, 429],
+    },
+    async ({ service, app, body, client }) => {
+      await checkLimit(service, 'failuresPerIp', app.id, client.ip);
+      try {
+        return { auth_result: await activateLink(service, app, body.magic_link, client) };
+      } catch (error) {
+        if (error instanceof WireError && error.status === 404)
+          await countUp(service, 'failuresPerIp', app.id, client.ip);
+        throw error;
+      }
+    },
+  ),
+  route(
+    {
+      method: 'POST',
+      path: '/magic-link/status',
+      summary: 'Log in once the link was opened on another device; 404 until then',
+      access: 'public',
+      body: bodies.linkStatus,
+      answer: finished,
+      errors: [400, 403, 404],
+    },
+    async ({ service, app, body, client }) => ({
+      auth_result: await claimLink(service, app, body.id, client),
+    }),
+  ),
+  route(
+    {
+      method: 'PATCH',
+      path: '/currentuser/email',
+      summary: 'Send a link that makes a new e-mail address the user’s',
+      access: 'user',
+      body: bodies.newEmail,
+      answer: linkId,
+      errors: [400, 401, 403, 429],
+    },
+    (context) => {
+      const value = readEmail(context.body.new_email);
+      if (!value) throw new WireError('invalid_request', identifierErrors.email);
+      return sendVerification(context, { channel: 'email', value });
+    },
+  ),
+  route(
+    {
+      method: 'PATCH',
+      path: '/currentuser/phone',
+      summary: 'Send a link that makes a new phone number the user’s',
+      access: 'user',
+      body: bodies.newPhone,
+      answer: linkId,
+      errors: [400, 401, 403, 429],
+    },
+    (context) => {
+      const value = readPhone(context.body.new_phone);
+      if (!value) throw new WireError('invalid_request', identifierErrors.phone);
+      return sendVerification(context, { channel: 'phone', value });
+    },
+  ),
+];
+
+async function sendLink(context: RequestContext<LinkBody, unknown>, action: 'register' | 'login') {
+  const { service, app, body, client } = context;
+  requireMethod(app, 'magicLink');
+  if (action === 'register') requireSignup(app);
+  const to = readIdentifier(app, body.identifier);
+  requireLinkPath(body.magic_link_path);
+  await countMessage(service, app, to, client);
+  const user = service.options.strict
+    ? await findAlike(context, to, action)
+    : action === 'register'
+      ? await registerUser(service, app, to)
+      : await requireKnownUser(service, app, to);
+  if (!user) return { magic_link: { id: randomText() } };
+  const { ttl } = app.settings.authMethods.magicLink;
+  const request = { userId: user.id, to, type: 'login', ttl, path: body.magic_link_path } as const;
+  const link = await createLink(service, app, request);
+  const message = {
+    to,
+    kind: 'magic_link',
+    secret: link.url,
+    language: body.language,
+    expiresAt: link.expiresAt,
+  } as const;
+  await post(service, app, message);
+  return { magic_link: { id: link.id } };
+}
+
+/** Strictly: registering an address that has an account logs its owner in; logging in to none sends nothing, and says so to nobody. */
+export async function findAlike(
+  { service, app }: RequestContext<unknown, unknown>,
+  to: Identifier,
+  action: 'register' | 'login',
+) {
+  const known = await findUserByIdentifier(service.db, app.id, to);
+  if (known?.status === 'inactive') return undefined;
+  return known ?? (action === 'register' ? registerUser(service, app, to) : undefined);
+}
+
+type VerificationBody = Pick<
+  z.infer<typeof bodies.newEmail>,
+  'language' | 'magic_link_path' | 'redirect_url'
+>;
+
+async function sendVerification(context: RequestContext<VerificationBody, unknown>, to: Identifier) {
+  const { service, app, body, client } = context;
+  const { user } = callerOf(context);
+  requireLinkPath(body.magic_link_path);
+  if (body.redirect_url && !isAllowedRedirect(app, body.redirect_url)) {
+    throw new WireError('invalid_request', 'redirect_url: must be a path or an allowed URL.');
+  }
+  await countMessage(service, app, to, client);
+  const { ttl } = app.settings.authMethods.magicLink;
+  const link = await createLink(service, app, {
+    userId: user.id,
+    to,
+    type: 'verify_identifier',
+    ttl,
+    path: body.magic_link_path,
+    redirectUrl: body.redirect_url,
+  });
+  const message = {
+    to,
+    kind: 'verify_identifier',
+    secret: link.url,
+    language: body.language,
+    expiresAt: link.expiresAt,
+  } as const;
+  await post(service, app, message);
+  return { magic_link: { id: link.id } };
+}

@@ -1,0 +1,161 @@
+import { z } from 'zod';
+import { WireError } from '../errors.ts';
+import { readIdentifier } from '../identifiers.ts';
+import { countUp } from '../limits.ts';
+import { type RequestContext, type Route, route } from '../routes.ts';
+import { authResult, bodies, handshake, publicUser } from '../schemas.ts';
+import type { UserRow } from '../storage/schema.ts';
+import { logIn } from '../tokens.ts';
+import { findUserByIdentifier, listDevices, publicUserView, requireUser } from '../users.ts';
+import { countUse, insertDevice, requireAssertion, requireAttestation } from '../webauthn/devices.ts';
+import { startLogin, startRegistration, takeHandshake } from '../webauthn/handshakes.ts';
+import {
+  decoyCredentials,
+  decoyUser,
+  isProven,
+  registerUser,
+  requireKnownUser,
+  requireMethod,
+  requireSignup,
+} from './signup.ts';
+
+const started = z.object({ handshake, user: publicUser.nullable() });
+const finished = z.object({ auth_result: authResult });
+
+export const passkeyRoutes: Route[] = [
+  route(
+    {
+      method: 'POST',
+      path: '/register/webauthn/start',
+      summary: 'Begin to register a passkey',
+      access: 'public',
+      body: bodies.registerStart,
+      answer: started,
+      errors: [400, 403, 429],
+    },
+    async (context) => {
+      const { service, app, body, client } = context;
+      await countUp(service, 'startsPerIp', app.id, client.ip);
+      requireMethod(app, 'passkeys');
+      requireSignup(app);
+      const identifier = readIdentifier(app, body.identifier);
+      const attachment = body.authenticator_attachment;
+      if (service.options.strict) {
+        const known = await findUserByIdentifier(service.db, app.id, identifier);
+        if (known && known.status !== 'pending') {
+          if (app.settings.requireIdentifierVerification) throw new WireError('identifier_not_verified');
+          const user = decoyUser(service, app, identifier);
+          const registrant = { id: user.id, name: identifier.value, decoy: true };
+          return {
+            handshake: await startRegistration(service, app, 'register', registrant, [], attachment),
+            user,
+          };
+        }
+      }
+      const user = await registerUser(service, app, identifier);
+      if (!isProven(app, user)) throw new WireError('identifier_not_verified');
+      const registrant = { id: user.id, name: identifier.value };
+      return {
+        handshake: await startRegistration(service, app, 'register', registrant, [], attachment),
+        user: publicUserView(user, []),
+      };
+    },
+  ),
+  route(
+    {
+      method: 'POST',
+      path: '/register/webauthn/finish',
+      summary: 'Register a passkey and log in',
+      access: 'public',
+      body: bodies.registerFinish,
+      status: 201,
+      answer: finished,
+      errors: [400, 403, 429],
+    },
+    async ({ service, app, body, client }) => {
+      await countUp(service, 'startsPerIp', app.id, client.ip);
+      requireMethod(app, 'passkeys');
+      const taken = await takeHandshake(service, app, 'register', body.handshake_id);
+      const own = taken?.user_id === body.user_id ? taken : undefined;
+      const credential = await requireAttestation(service, app, own, body.handshake_response);
+      return service.db.transaction().execute(async (trx) => {
+        const user = await requireUser(trx, app.id, body.user_id);
+        if (user.status === 'inactive') throw new WireError('user_not_active');
+        // Somebody else may have claimed the address by code or link while this ceremony ran.
+        if (user.status !== 'pending') throw new WireError('invalid_request', 'user: already exists.');
+        if (!isProven(app, user)) throw new WireError('identifier_not_verified');
+        await insertDevice(service, trx, app, user, credential, client);
+        return { auth_result: await logIn(service, trx, app, { user, client, event: 'user.registered' }) };
+      });
+    },
+  ),
+  route(
+    {
+      method: 'POST',
+      path: '/login/webauthn/start',
+      summary: 'Begin to log in with a passkey. Without an identifier, whoever has one may answer',
+      access: 'public',
+      body: bodies.loginStart,
+      answer: started,
+      errors: [400, 403, 404, 409, 429],
+    },
+    async (context) => {
+      const { service, app, body, client } = context;
+      await countUp(service, 'startsPerIp', app.id, client.ip);
+      requireMethod(app, 'passkeys');
+      if (!body.identifier) return { handshake: await startLogin(service, app, null, []), user: null };
+      return service.options.strict
+        ? startStrictly(context, body.identifier)
+        : startFor(context, body.identifier);
+    },
+  ),
+  route(
+    {
+      method: 'POST',
+      path: '/login/webauthn/finish',
+      summary: 'Log in with a passkey',
+      access: 'public',
+      body: bodies.loginFinish,
+      answer: finished,
+      errors: [400, 401, 403, 429],
+    },
+    async ({ service, app, body, client }) => {
+      await countUp(service, 'startsPerIp', app.id, client.ip);
+      requireMethod(app, 'passkeys');
+      const taken = await takeHandshake(service, app, 'login', body.handshake_id);
+      const { device, counter, backedUp } = await requireAssertion(
+        service,
+        app,
+        taken,
+        body.handshake_response,
+      );
+      if (body.user_id && body.user_id !== device.user_id) throw new WireError('webauthn_login_failed');
+      return service.db.transaction().execute(async (trx) => {
+        if (!(await countUse(service, trx, device, counter, backedUp)))
+          throw new WireError('webauthn_login_failed');
+        const user = await requireUser(trx, app.id, device.user_id);
+        const login = { user, client, event: 'webauthn.login.completed' };
+        return { auth_result: await logIn(service, trx, app, login) };
+      });
+    },
+  ),
+];
+
+type LoginContext = RequestContext<unknown, unknown>;
+
+async function startFor({ service, app }: LoginContext, text: string) {
+  const user = await requireKnownUser(service, app, readIdentifier(app, text));
+  const devices = await listDevices(service.db, app.id, user.id);
+  if (!devices.length) throw new WireError('user_has_no_passkeys');
+  return { handshake: await startLogin(service, app, user.id, devices), user: publicUserView(user, devices) };
+}
+
+/** Known or not, with passkeys or without: the answer looks the same. */
+async function startStrictly({ service, app }: LoginContext, text: string) {
+  const identifier = readIdentifier(app, text);
+  const user: UserRow | undefined = await findUserByIdentifier(service.db, app.id, identifier);
+  const devices = await listDevices(service.db, app.id, user?.id ?? '');
+  const credentials = devices.length ? devices : decoyCredentials(service, app, identifier.value);
+  const userId = user && devices.length ? user.id : null;
+  return { handshake: await startLogin(service, app, userId, credentials), user: null };
+}

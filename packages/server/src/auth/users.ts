@@ -1,0 +1,53 @@
+import { z } from 'zod';
+import { readIdentifier } from '../identifiers.ts';
+import { countUp } from '../limits.ts';
+import { mergeMetadata } from '../metadata.ts';
+import { type Route, route } from '../routes.ts';
+import { bodies, publicUser } from '../schemas.ts';
+import { findUserByIdentifier, listDevices, publicUserView } from '../users.ts';
+import { decoyUser, registerUser, requireSignup } from './signup.ts';
+
+export const userRoutes: Route[] = [
+  route(
+    {
+      method: 'GET',
+      path: '/users',
+      summary: 'Look a user up. With strict enumeration the answer is always null',
+      access: 'public',
+      query: z.object({ identifier: z.string().max(1_000) }),
+      answer: z.object({ user: publicUser.nullable() }),
+      errors: [400, 429],
+    },
+    async ({ service, app, query, client }) => {
+      await countUp(service, 'startsPerIp', app.id, client.ip);
+      const identifier = readIdentifier(app, query.identifier);
+      if (service.options.strict) return { user: null };
+      const user = await findUserByIdentifier(service.db, app.id, identifier);
+      return { user: user ? publicUserView(user, await listDevices(service.db, app.id, user.id)) : null };
+    },
+  ),
+  route(
+    {
+      method: 'POST',
+      path: '/users',
+      summary: 'Make a pending user, or return the one there is',
+      access: 'public',
+      body: bodies.identifier,
+      status: 201,
+      answer: z.object({ user: publicUser }),
+      errors: [400, 403, 429],
+    },
+    async ({ service, app, body, client }) => {
+      await countUp(service, 'startsPerIp', app.id, client.ip);
+      requireSignup(app);
+      const identifier = readIdentifier(app, body.identifier);
+      const metadata = mergeMetadata(app.settings, null, body.user_metadata, 'registration');
+      if (service.options.strict) {
+        const known = await findUserByIdentifier(service.db, app.id, identifier);
+        if (known && known.status !== 'pending') return { user: decoyUser(service, app, identifier) };
+      }
+      const user = await registerUser(service, app, identifier, metadata);
+      return { user: publicUserView(user, []) };
+    },
+  ),
+];

@@ -1,0 +1,216 @@
+import { type Expression, type ExpressionBuilder, type SqlBool, sql } from 'kysely';
+import { z } from 'zod';
+import { WireError } from '../errors.ts';
+import { type RequestContext, type Route, route } from '../routes.ts';
+import { listedUser } from '../schemas.ts';
+import type { Schema } from '../storage/schema.ts';
+import { listedUserView } from '../users.ts';
+
+type Users = ExpressionBuilder<Schema, 'users'>;
+type Operator = 'eq' | 'ne' | 'gt' | 'lt' | 'like' | 'not_like';
+type Column =
+  | 'id'
+  | 'email'
+  | 'phone'
+  | 'login_count'
+  | 'status'
+  | 'created_at'
+  | 'updated_at'
+  | 'last_login_at'
+  | 'email_verified';
+
+const text: readonly Operator[] = ['eq', 'ne', 'gt', 'lt', 'like', 'not_like'];
+const order: readonly Operator[] = ['eq', 'ne', 'gt', 'lt'];
+
+/** Filters: their operators, and how their values are read. */
+const filters = {
+  identifier: { operators: text, read: (value: string) => value.toLowerCase() },
+  id: { operators: text, read: String },
+  status: { operators: text, read: String },
+  login_count: { operators: order, read: readInteger },
+  created_at: { operators: order, read: readTime },
+  updated_at: { operators: order, read: readTime },
+  last_login_at: { operators: order, read: readTime },
+  email_verified: { operators: ['eq'] as readonly Operator[], read: readBoolean },
+};
+type Filter = keyof typeof filters;
+const names = Object.keys(filters) as Filter[];
+
+const sortable = [
+  'id',
+  'created_at',
+  'updated_at',
+  'last_login_at',
+  'login_count',
+  'status',
+  'email_verified',
+] as const;
+
+const filterText = z.string().max(1_000).optional();
+const query = z.object({
+  page: z.coerce.number().int().min(1).max(1_000_000_000).default(1),
+  limit: z.coerce.number().int().min(1).max(500).default(15),
+  created_before: z.coerce.number().int().min(0).max(253_402_300_799).optional(),
+  order_by: z.string().max(200).default('created_at:DESC'),
+  identifier: filterText,
+  id: filterText,
+  status: filterText,
+  login_count: filterText,
+  created_at: filterText,
+  updated_at: filterText,
+  last_login_at: filterText,
+  email_verified: filterText,
+});
+type Query = z.infer<typeof query>;
+
+const href = z.object({ href: z.string() });
+
+export const listRoutes: Route[] = [
+  route(
+    {
+      method: 'GET',
+      path: '/users',
+      summary: 'List users. Filters are `field=value` or `field=operator:value` and all apply',
+      access: 'key',
+      query: query as z.ZodType<Query>,
+      answer: z.object({
+        _links: z.object({ first: href, last: href, next: href, previous: href, self: href }),
+        created_before: z.int(),
+        limit: z.int(),
+        page: z.int(),
+        total_users: z.int(),
+        users: z.array(listedUser),
+      }),
+      errors: [400, 401],
+    },
+    listUsers,
+  ),
+];
+
+async function listUsers({ service, app, query }: RequestContext<Query, unknown> & { query: Query }) {
+  // The second that is running belongs to the page too.
+  const createdBefore = query.created_before ?? Math.floor(service.clock() / 1000) + 1;
+  const matching = service.db
+    .selectFrom('users')
+    .where('app_id', '=', app.id)
+    .where('created_at', '<', createdBefore * 1000)
+    .where((users) =>
+      users.and(
+        names.flatMap((name) => (query[name] === undefined ? [] : condition(users, name, query[name]))),
+      ),
+    );
+  const { total } = await matching
+    .select((users) => users.fn.countAll<number>().as('total'))
+    .executeTakeFirstOrThrow();
+  let page = matching.selectAll();
+  for (const [column, direction] of readOrder(query.order_by)) page = page.orderBy(column, direction);
+  const rows = await page
+    .orderBy('id')
+    .limit(query.limit)
+    .offset((query.page - 1) * query.limit)
+    .execute();
+  const count = Number(total);
+  return {
+    _links: links(
+      `${service.options.baseUrl}/api/v1/apps/${app.id}/users`,
+      { ...query, created_before: createdBefore },
+      count,
+    ),
+    created_before: createdBefore,
+    limit: query.limit,
+    page: query.page,
+    total_users: count,
+    users: rows.map(listedUserView),
+  };
+}
+
+/** Reads `operator:value`, `<operator:value>` or a value that is to be equal. */
+function condition(users: Users, name: Filter, given: string): Expression<SqlBool> {
+  const { operators, read } = filters[name];
+  const bare = /^<(\w+:.*)>$/s.exec(given)?.[1] ?? given;
+  const [, prefix, rest] = /^(eq|ne|gt|lt|like|not_like):(.*)$/s.exec(bare) ?? [];
+  const operator = (prefix ?? 'eq') as Operator;
+  if (!operators.includes(operator)) throw invalid(name, 'has an operator that is not known here');
+  const value = read(rest ?? bare);
+  if (value === undefined) throw invalid(name, 'is not valid');
+  if (name !== 'identifier') return compare(users, name, operator, value);
+  const [email, phone] = [compare(users, 'email', operator, value), compare(users, 'phone', operator, value)];
+  // Not equal means that neither address is equal, an absent one included.
+  const negative = operator === 'ne' || operator === 'not_like';
+  return negative
+    ? users.and([
+        users.or([users('email', 'is', null), email]),
+        users.or([users('phone', 'is', null), phone]),
+      ])
+    : users.or([email, phone]);
+}
+
+function compare(
+  users: Users,
+  column: Column,
+  operator: Operator,
+  value: string | number,
+): Expression<SqlBool> {
+  const reference = users.ref(column);
+  if (operator === 'like' || operator === 'not_like') {
+    const pattern = likePattern(String(value)).toLowerCase();
+    const match = sql<SqlBool>`lower(${reference}) like ${pattern} escape '\\'`;
+    return operator === 'like' ? match : users.not(match);
+  }
+  const sign = { eq: '=', ne: '!=', gt: '>', lt: '<' }[operator] as '=' | '!=' | '>' | '<';
+  return users(column, sign, value as never);
+}
+
+/** `%` and `*` stand for any text, at the place where they are; a value without either is looked for anywhere. */
+function likePattern(value: string): string {
+  const escaped = value.replace(/[\\_]/g, '\\$&').replace(/\*/g, '%');
+  return escaped.includes('%') ? escaped : `%${escaped}%`;
+}
+
+function readOrder(text: string): [(typeof sortable)[number], 'asc' | 'desc'][] {
+  return text.split(',').map((part) => {
+    const [, field = '', direction = ''] = /^(\w+):(asc|desc)$/i.exec(part.trim()) ?? [];
+    const column = sortable.find((name) => name === field);
+    if (!column) throw invalid('order_by', 'must be a list of field:ASC or field:DESC');
+    return [column, direction.toLowerCase() as 'asc' | 'desc'];
+  });
+}
+
+/** Host and path without a scheme, as the original service had it; empty where there is no such page. */
+function links(base: string, query: Query, total: number) {
+  const last = Math.max(1, Math.ceil(total / query.limit));
+  const to = (page: number) => {
+    if (page < 1 || page > last) return { href: '' };
+    const set = Object.entries({ ...query, page }).filter(([, value]) => value !== undefined);
+    const parameters = new URLSearchParams(set.map(([name, value]) => [name, String(value)]));
+    parameters.sort();
+    return { href: `${base.replace(/^https?:\/\//, '')}?${parameters}` };
+  };
+  return {
+    first: to(1),
+    last: to(last),
+    next: to(query.page + 1),
+    previous: to(query.page - 1),
+    self: to(query.page),
+  };
+}
+
+function readInteger(value: string): number | undefined {
+  return /^-?\d{1,15}$/.test(value) ? Number(value) : undefined;
+}
+
+function readBoolean(value: string): number | undefined {
+  return value === 'true' ? 1 : value === 'false' ? 0 : undefined;
+}
+
+/** Times are kept to the millisecond: a microsecond in between equals none, and is compared by the one below. */
+function readTime(value: string): number | undefined {
+  if (/^0001-01-01T00:00:00(\.0+)?Z$/.test(value)) return 0;
+  const parts = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z$/.exec(value);
+  const seconds = Date.parse(`${parts?.[1]}Z`);
+  return Number.isNaN(seconds) ? undefined : seconds + Number(`0.${parts?.[2] ?? 0}`) * 1000;
+}
+
+function invalid(field: string, rule: string): WireError {
+  return new WireError('invalid_request', `${field}: ${rule}.`);
+}

@@ -1,0 +1,222 @@
+import { z } from 'zod';
+import { WireError } from '../errors.ts';
+import { readIdentifiers } from '../identifiers.ts';
+import { mergeMetadata } from '../metadata.ts';
+import { type RequestContext, type Route, route } from '../routes.ts';
+import { bodies, device, passageUser } from '../schemas.ts';
+import type { UserTable } from '../storage/schema.ts';
+import { revokeAll } from '../tokens.ts';
+import { deviceView, insertUser, listDevices, passageUserView, recordEvent, requireUser } from '../users.ts';
+
+const oneUser = z.object({ user: passageUser });
+type Body<K extends keyof typeof bodies> = z.infer<(typeof bodies)[K]>;
+
+export const userRoutes: Route[] = [
+  route(
+    {
+      method: 'POST',
+      path: '/users',
+      summary: 'Make a pending user',
+      access: 'key',
+      body: bodies.userArgs,
+      status: 201,
+      answer: oneUser,
+      errors: [400, 401],
+    },
+    createUser,
+  ),
+  route(
+    {
+      method: 'GET',
+      path: '/users/{user_id}',
+      summary: 'Get a user',
+      access: 'key',
+      answer: oneUser,
+      errors: [401],
+    },
+    async ({ service, app, params }) => {
+      const user = await requireUser(service.db, app.id, params.user_id ?? '');
+      return { user: await passageUserView(service.db, user) };
+    },
+  ),
+  route(
+    {
+      method: 'PATCH',
+      path: '/users/{user_id}',
+      summary: 'Change a user. Metadata is merged; a new address is not verified',
+      access: 'key',
+      body: bodies.userArgs,
+      answer: oneUser,
+      errors: [400, 401],
+    },
+    updateUser,
+  ),
+  route(
+    {
+      method: 'DELETE',
+      path: '/users/{user_id}',
+      summary: 'Delete a user and all that is theirs',
+      access: 'key',
+      errors: [401],
+    },
+    async ({ service, app, params }) => {
+      const row = await service.db
+        .deleteFrom('users')
+        .where('app_id', '=', app.id)
+        .where('id', '=', params.user_id ?? '')
+        .returning('id')
+        .executeTakeFirst();
+      if (!row) throw new WireError('user_not_found');
+      service.metrics.events.inc({ type: 'user.deleted' });
+      return undefined;
+    },
+  ),
+  route(
+    {
+      method: 'PATCH',
+      path: '/users/{user_id}/activate',
+      summary: 'Let a user log in again',
+      access: 'key',
+      answer: oneUser,
+      errors: [401],
+    },
+    (context) => setStatus(context, 'active'),
+  ),
+  route(
+    {
+      method: 'PATCH',
+      path: '/users/{user_id}/deactivate',
+      summary: 'Keep a user from logging in, and end their sessions',
+      access: 'key',
+      answer: oneUser,
+      errors: [401],
+    },
+    (context) => setStatus(context, 'inactive'),
+  ),
+  route(
+    {
+      method: 'GET',
+      path: '/users/{user_id}/devices',
+      summary: 'Passkeys of a user',
+      access: 'key',
+      answer: z.object({ devices: z.array(device) }),
+      errors: [401],
+    },
+    async ({ service, app, params }) => {
+      const user = await requireUser(service.db, app.id, params.user_id ?? '');
+      return { devices: (await listDevices(service.db, app.id, user.id)).map(deviceView) };
+    },
+  ),
+  route(
+    {
+      method: 'DELETE',
+      path: '/users/{user_id}/devices/{device_id}',
+      summary: 'Delete a passkey of a user',
+      access: 'key',
+      errors: [401],
+    },
+    async ({ service, app, params, client }) => {
+      await service.db.transaction().execute(async (trx) => {
+        const user = await requireUser(trx, app.id, params.user_id ?? '');
+        const row = await trx
+          .deleteFrom('devices')
+          .where('app_id', '=', app.id)
+          .where('user_id', '=', user.id)
+          .where('id', '=', params.device_id ?? '')
+          .returning('id')
+          .executeTakeFirst();
+        if (!row) throw new WireError('device_not_found');
+        const event = {
+          appId: app.id,
+          userId: user.id,
+          type: 'webauthn.revoked',
+          action: 'other',
+          client,
+        } as const;
+        await recordEvent(service, trx, event);
+      });
+      return undefined;
+    },
+  ),
+  route(
+    {
+      method: 'DELETE',
+      path: '/users/{user_id}/tokens',
+      summary: 'End all sessions of a user. Access tokens stay good until they expire',
+      access: 'key',
+      errors: [401],
+    },
+    async ({ service, app, params }) => {
+      const user = await requireUser(service.db, app.id, params.user_id ?? '');
+      return revokeAll(service.db, app.id, user.id);
+    },
+  ),
+];
+
+async function createUser({ service, app, body }: RequestContext<Body<'userArgs'>, unknown>) {
+  if (!body.email && !body.phone) {
+    throw new WireError('invalid_request', 'email: cannot be blank; phone: cannot be blank.');
+  }
+  const addresses = readIdentifiers(body);
+  const metadata = mergeMetadata(app.settings, null, body.user_metadata, 'any');
+  const user = await insertUser(service, service.db, app, { ...addresses, metadata });
+  if (!user) throw new WireError('invalid_request', 'identifier: already exists.');
+  return { user: await passageUserView(service.db, user) };
+}
+
+async function updateUser({ service, app, params, body, client }: RequestContext<Body<'userArgs'>, unknown>) {
+  const { email, phone } = readIdentifiers(body);
+  return service.db.transaction().execute(async (trx) => {
+    const user = await requireUser(trx, app.id, params.user_id ?? '');
+    const changes: Partial<UserTable> = {
+      ...(email && email !== user.email && { email, email_verified: 0 }),
+      ...(phone && phone !== user.phone && { phone, phone_verified: 0 }),
+    };
+    for (const channel of ['email', 'phone'] as const) {
+      const value = changes[channel];
+      if (!value) continue;
+      const taken = await trx
+        .selectFrom('users')
+        .select('id')
+        .where('app_id', '=', app.id)
+        .where(channel, '=', value)
+        .executeTakeFirst();
+      if (taken) throw new WireError('invalid_request', 'identifier: already exists.');
+      const event = {
+        appId: app.id,
+        userId: user.id,
+        type: `${channel}.changed`,
+        action: 'other',
+        client,
+      } as const;
+      await recordEvent(service, trx, event);
+    }
+    const metadata = mergeMetadata(app.settings, user.metadata, body.user_metadata, 'any');
+    const changed = await trx
+      .updateTable('users')
+      .set({ ...changes, metadata, updated_at: service.clock() })
+      .where('app_id', '=', app.id)
+      .where('id', '=', user.id)
+      .returningAll()
+      .executeTakeFirstOrThrow();
+    return { user: await passageUserView(trx, changed) };
+  });
+}
+
+async function setStatus(
+  { service, app, params }: RequestContext<unknown, unknown>,
+  status: 'active' | 'inactive',
+) {
+  return service.db.transaction().execute(async (trx) => {
+    const user = await trx
+      .updateTable('users')
+      .set({ status, updated_at: service.clock() })
+      .where('app_id', '=', app.id)
+      .where('id', '=', params.user_id ?? '')
+      .returningAll()
+      .executeTakeFirst();
+    if (!user) throw new WireError('user_not_found');
+    if (status === 'inactive') await revokeAll(trx, app.id, user.id);
+    return { user: await passageUserView(trx, user) };
+  });
+}

@@ -1,0 +1,36 @@
+import { Counter, Histogram, Registry } from 'prom-client';
+
+/** Counters of one server. Labels come from the route table and the error table, never from a request. */
+export interface Metrics {
+  readonly registry: Registry;
+  readonly requests: Histogram<'method' | 'route' | 'status'>;
+  readonly events: Counter<'type'>;
+  readonly refusals: Counter<'code'>;
+}
+
+export function createMetrics(): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  return {
+    registry,
+    requests: new Histogram({
+      name: 'passage_http_request_duration_seconds',
+      help: 'Time to answer, by route and status',
+      labelNames: ['method', 'route', 'status'],
+      buckets: [0.005, 0.025, 0.1, 0.5, 2.5],
+      registers,
+    }),
+    events: new Counter({
+      name: 'passage_events_total',
+      help: 'Logins, registrations and changes of credentials',
+      labelNames: ['type'],
+      registers,
+    }),
+    refusals: new Counter({
+      name: 'passage_refusals_total',
+      help: 'Requests refused, by error code',
+      labelNames: ['code'],
+      registers,
+    }),
+  };
+}

@@ -1,0 +1,131 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createAdministration, createFirstApp, type PassageApps } from './administration.ts';
+import { createClientReader } from './client.ts';
+import type { OutboxMessage } from './delivery/delivery.ts';
+import { outbox } from './delivery/outbox.ts';
+import { WireError } from './errors.ts';
+import { createHttp, refuse } from './http.ts';
+import { Keys } from './keys.ts';
+import { createMetrics } from './metrics.ts';
+import { answerNode } from './node.ts';
+import { type PassageServerOptions, resolveOptions } from './options.ts';
+import { createSecrets } from './secrets.ts';
+import type { Service } from './service.ts';
+import { openStorage } from './storage/database.ts';
+import { requireSecret } from './storage/secret.ts';
+
+/** A Passage service. */
+export interface PassageServer {
+  /** Answers a request. Never rejects. Paths outside the path of `baseUrl` are 404. */
+  fetch(request: Request, connection?: { remoteAddress?: string | undefined }): Promise<Response>;
+  /** Handles a request of `node:http`, Express, Connect or raw Fastify, also when mounted under a path or behind a body parser. */
+  readonly handler: (req: IncomingMessage, res: ServerResponse) => void;
+  /** Opens a port. Default is 3000 on every address; `port: 0` takes a free one. */
+  listen(options?: {
+    port?: number | undefined;
+    host?: string | undefined;
+  }): Promise<{ url: string; port: number }>;
+  /** Ends what `listen` began: requests under way are answered, then the database is closed. */
+  close(): Promise<void>;
+  /** App and API key that this start made, because there were none. Not kept anywhere else. */
+  readonly created: { appId: string; apiKey: string } | undefined;
+  readonly apps: PassageApps;
+  /** Messages that the default delivery kept. */
+  readonly outbox: { readonly messages: readonly OutboxMessage[] };
+}
+
+/**
+ * Opens the database, brings its tables up to date, and makes the first app where there is none.
+ *
+ * @throws TypeError when an option is missing or makes no sense
+ * @throws Error when the database cannot be opened, or its keys were encrypted with another secret
+ */
+export async function createPassageServer(options: PassageServerOptions): Promise<PassageServer> {
+  const resolved = resolveOptions(options);
+  const { clock } = resolved;
+  const storage = await openStorage(resolved.database);
+  try {
+    const secrets = createSecrets(resolved.secret);
+    await requireSecret(storage.db, secrets);
+    const kept = outbox({ clock });
+    const service: Service = {
+      options: resolved,
+      storage,
+      db: storage.db,
+      secrets,
+      keys: new Keys(storage, secrets, clock),
+      delivery: resolved.delivery ?? kept,
+      metrics: createMetrics(),
+      clock,
+    };
+    const created = await createFirstApp(service);
+    return assemble(service, created, kept.messages);
+  } catch (error) {
+    await storage.close();
+    throw error;
+  }
+}
+
+function assemble(
+  service: Service,
+  created: PassageServer['created'],
+  messages: readonly OutboxMessage[],
+): PassageServer {
+  const { basePath } = service.options;
+  const clients = createClientReader(service.options.trustedProxies);
+  const http = createHttp(service, clients.read);
+  let server: Server | undefined;
+  let closing: Promise<void> | undefined;
+
+  const answer: PassageServer['fetch'] = async (request, connection) => {
+    try {
+      const url = new URL(request.url);
+      const below = url.pathname === basePath || url.pathname.startsWith(`${basePath}/`);
+      if (!below) return new WireError('not_found').toResponse();
+      url.pathname = url.pathname.slice(basePath.length) || '/';
+      const inner = new Request(url, request);
+      clients.note(inner, connection?.remoteAddress);
+      return await http.fetch(inner);
+    } catch (error) {
+      return refuse(service, error).toResponse();
+    }
+  };
+  const handler: PassageServer['handler'] = (req, res) =>
+    void answerNode(answer, service.options.origin, req, res);
+
+  return {
+    fetch: answer,
+    handler,
+    created,
+    apps: createAdministration(service),
+    outbox: { messages },
+    async listen({ port = 3000, host } = {}) {
+      server = createServer(handler);
+      // Slow headers and bodies hold a socket for this long and no longer.
+      server.headersTimeout = 10_000;
+      server.requestTimeout = 30_000;
+      await new Promise<void>((resolve, reject) => {
+        server?.once('error', reject);
+        server?.listen(port, host, resolve);
+      });
+      const address = server.address() as AddressInfo;
+      return { url: service.options.baseUrl, port: address.port };
+    },
+    close() {
+      closing ??= (async () => {
+        if (server) await stop(server);
+        await service.storage.close();
+      })();
+      return closing;
+    },
+  };
+}
+
+async function stop(server: Server): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeIdleConnections();
+  const timer = setTimeout(() => server.closeAllConnections(), 8_000);
+  await closed;
+  clearTimeout(timer);
+}

@@ -1,0 +1,186 @@
+/**
+ * Tables, as Kysely sees them. Columns are of three kinds only, text, integer and bigint, so that one set of queries serves SQLite
+ * and PostgreSQL: booleans are 0 or 1, times are milliseconds since the epoch, structures are JSON.
+ *
+ * @module
+ */
+import type { Insertable, Selectable } from 'kysely';
+
+export type Flag = 0 | 1;
+
+export interface AppTable {
+  id: string;
+  /** `StoredSettings` as JSON. */
+  settings: string;
+  created_at: number;
+  updated_at: number;
+}
+
+export interface ApiKeyTable {
+  id: string;
+  app_id: string;
+  name: string;
+  prefix: string;
+  hash: string;
+  created_at: number;
+  last_used_at: number | null;
+}
+
+export interface SigningKeyTable {
+  id: string;
+  app_id: string;
+  public_jwk: string;
+  /** Private JWK, sealed with the server's secret. */
+  private_jwk: string;
+  created_at: number;
+  /** Signs from then on; published before. */
+  active_at: number;
+  /** Published until then; null while it is the newest key. */
+  retires_at: number | null;
+}
+
+export interface UserTable {
+  app_id: string;
+  id: string;
+  email: string | null;
+  email_verified: Flag;
+  phone: string | null;
+  phone_verified: Flag;
+  external_id: string;
+  status: 'active' | 'inactive' | 'pending';
+  login_count: number;
+  metadata: string | null;
+  created_at: number;
+  updated_at: number;
+  /** 0 until the first login. */
+  last_login_at: number;
+}
+
+export type DeviceType = 'passkey' | 'security_key' | 'platform';
+
+export interface DeviceTable {
+  id: string;
+  app_id: string;
+  user_id: string;
+  cred_id: string;
+  /** COSE key, base64url. */
+  public_key: string;
+  counter: number;
+  transports: string;
+  aaguid: string;
+  backup_eligible: Flag;
+  backed_up: Flag;
+  type: DeviceType;
+  friendly_name: string;
+  usage_count: number;
+  created_at: number;
+  updated_at: number;
+  last_login_at: number;
+}
+
+export type Ceremony = 'register' | 'login' | 'add';
+
+export interface HandshakeTable {
+  id_hash: string;
+  app_id: string;
+  ceremony: Ceremony;
+  challenge_hash: string;
+  /** Who may answer; null in a discoverable login. */
+  user_id: string | null;
+  /** Credential ids offered, as JSON; null when any may answer. */
+  allowed: string | null;
+  expires_at: number;
+}
+
+export interface CodeTable {
+  id_hash: string;
+  app_id: string;
+  /** Null for a decoy, which no code opens. */
+  user_id: string | null;
+  identifier: string;
+  code_hash: string;
+  attempts: number;
+  created_at: number;
+  expires_at: number;
+}
+
+export interface LinkTable {
+  id_hash: string;
+  secret_hash: string;
+  app_id: string;
+  user_id: string;
+  identifier: string;
+  type: 'login' | 'verify_identifier';
+  redirect_url: string;
+  created_at: number;
+  expires_at: number;
+  activated_at: number | null;
+  /** When the device that asked for the link got its tokens. */
+  claimed_at: number | null;
+}
+
+export interface SessionTable {
+  id: string;
+  app_id: string;
+  user_id: string;
+  created_at: number;
+  expires_at: number;
+}
+
+export interface RefreshTokenTable {
+  hash: string;
+  session_id: string;
+  app_id: string;
+  created_at: number;
+  expires_at: number;
+  used_at: number | null;
+}
+
+export interface EventTable {
+  id: string;
+  app_id: string;
+  user_id: string;
+  type: string;
+  action: 'register' | 'login' | 'other';
+  ip_addr: string;
+  user_agent: string;
+  created_at: number;
+}
+
+export interface LimitTable {
+  id: string;
+  count: number;
+  resets_at: number;
+}
+
+export interface MetaTable {
+  name: string;
+  value: string;
+}
+
+export interface Schema {
+  apps: AppTable;
+  api_keys: ApiKeyTable;
+  signing_keys: SigningKeyTable;
+  users: UserTable;
+  devices: DeviceTable;
+  handshakes: HandshakeTable;
+  codes: CodeTable;
+  links: LinkTable;
+  sessions: SessionTable;
+  refresh_tokens: RefreshTokenTable;
+  events: EventTable;
+  limits: LimitTable;
+  meta: MetaTable;
+}
+
+export type UserRow = Selectable<UserTable>;
+export type NewUser = Insertable<UserTable>;
+export type DeviceRow = Selectable<DeviceTable>;
+export type SigningKeyRow = Selectable<SigningKeyTable>;
+export type ApiKeyRow = Selectable<ApiKeyTable>;
+export type HandshakeRow = Selectable<HandshakeTable>;
+export type CodeRow = Selectable<CodeTable>;
+export type LinkRow = Selectable<LinkTable>;
+export type SessionRow = Selectable<SessionTable>;
+export type EventRow = Selectable<EventTable>;

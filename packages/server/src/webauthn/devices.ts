@@ -1,0 +1,183 @@
+import { browserName } from '../browser.ts';
+import { WireError } from '../errors.ts';
+import { randomText } from '../secrets.ts';
+import type { App, Client, Service } from '../service.ts';
+import type { Queries } from '../storage/database.ts';
+import type { DeviceRow, DeviceType, HandshakeRow, UserRow } from '../storage/schema.ts';
+import { recordEvent } from '../users.ts';
+import { expectationOf } from './handshakes.ts';
+import {
+  type Assertion,
+  type Attestation,
+  type NewCredential,
+  verifyAssertion,
+  verifyAttestation,
+} from './verify.ts';
+
+/**
+ * Verifies the answer to a registration. Why it was refused goes to the log only.
+ *
+ * @throws {@link WireError} `invalid_request`
+ */
+export async function requireAttestation(
+  service: Service,
+  app: App,
+  handshake: HandshakeRow | undefined,
+  response: Attestation,
+): Promise<NewCredential> {
+  if (!handshake) throw new WireError('invalid_request', 'handshake: is unknown, used or expired.');
+  try {
+    return await verifyAttestation(response, expectationOf(service, app, handshake));
+  } catch (error) {
+    logRefusal(service, app, 'registration', error);
+    throw new WireError('invalid_request', 'handshake_response: could not be verified.');
+  }
+}
+
+/** Stores a new passkey. @throws {@link WireError} `invalid_request` when anybody has registered it before */
+export async function insertDevice(
+  service: Service,
+  trx: Queries,
+  app: App,
+  user: UserRow,
+  credential: NewCredential,
+  client: Client,
+): Promise<DeviceRow> {
+  const now = service.clock();
+  const row = await trx
+    .insertInto('devices')
+    .values({
+      id: randomText(),
+      app_id: app.id,
+      user_id: user.id,
+      cred_id: credential.id,
+      public_key: Buffer.from(credential.publicKey).toString('base64url'),
+      counter: credential.counter,
+      transports: JSON.stringify(credential.transports),
+      aaguid: credential.aaguid,
+      backup_eligible: credential.backupEligible ? 1 : 0,
+      backed_up: credential.backedUp ? 1 : 0,
+      type: typeOf(credential),
+      friendly_name: browserName(client.userAgent) || 'Passkey',
+      usage_count: 1,
+      created_at: now,
+      updated_at: now,
+      last_login_at: now,
+    })
+    .onConflict((conflict) => conflict.doNothing())
+    .returningAll()
+    .executeTakeFirst();
+  if (!row) throw new WireError('invalid_request', 'handshake_response: could not be verified.');
+  await recordEvent(service, trx, {
+    appId: app.id,
+    userId: user.id,
+    type: 'webauthn.register.completed',
+    action: 'other',
+    client,
+  });
+  return row;
+}
+
+/**
+ * Finds the passkey that answers a login and verifies the answer.
+ *
+ * @throws {@link WireError} `webauthn_login_failed`, or `discoverable_login_failed` where no identifier was given
+ */
+export async function requireAssertion(
+  service: Service,
+  app: App,
+  handshake: HandshakeRow | undefined,
+  response: Assertion,
+): Promise<{ device: DeviceRow; counter: number; backedUp: boolean }> {
+  const discoverable = !handshake || (handshake.user_id === null && handshake.allowed === null);
+  try {
+    if (!handshake) throw new Error('Handshake is unknown, used or expired');
+    const device = await requireDevice(service, app, handshake, response);
+    const credential = {
+      id: device.cred_id,
+      publicKey: Buffer.from(device.public_key, 'base64url'),
+      counter: device.counter,
+      backupEligible: device.backup_eligible === 1,
+    };
+    const { counter, backedUp } = await verifyAssertion(
+      response,
+      credential,
+      expectationOf(service, app, handshake),
+    );
+    return { device, counter, backedUp };
+  } catch (error) {
+    logRefusal(service, app, 'login', error);
+    throw new WireError(discoverable ? 'discoverable_login_failed' : 'webauthn_login_failed');
+  }
+}
+
+async function requireDevice(
+  service: Service,
+  app: App,
+  { user_id, allowed }: HandshakeRow,
+  { id, response }: Assertion,
+): Promise<DeviceRow> {
+  const device = await service.db
+    .selectFrom('devices')
+    .selectAll()
+    .where('app_id', '=', app.id)
+    .where('cred_id', '=', id)
+    .executeTakeFirst();
+  if (!device) throw new Error('Credential is unknown');
+  if (allowed && !(JSON.parse(allowed) as string[]).includes(id))
+    throw new Error('Credential was not asked for');
+  if (user_id !== null && device.user_id !== user_id) throw new Error('Credential is of another user');
+  // Passage.js sends an empty text for a handle that the authenticator did not give.
+  const handle = response.userHandle || undefined;
+  if (handle === undefined && user_id === null) throw new Error('User handle is missing');
+  if (handle !== undefined && !isHandleOf(device.user_id, handle))
+    throw new Error('User handle is of another user');
+  return device;
+}
+
+/** Some clients take the text of `user.id` for the handle, others decode it first, so what comes back was encoded once, twice or not at all. */
+function isHandleOf(userId: string, handle: string): boolean {
+  const once = Buffer.from(userId).toString('base64url');
+  const twice = Buffer.from(once).toString('base64url');
+  return handle === userId || handle === once || handle === twice;
+}
+
+/** Counts a use of a passkey. @returns False when another login of the same passkey came first. */
+export async function countUse(
+  service: Service,
+  trx: Queries,
+  device: DeviceRow,
+  counter: number,
+  backedUp: boolean,
+): Promise<boolean> {
+  const now = service.clock();
+  const row = await trx
+    .updateTable('devices')
+    .set((eb) => ({
+      counter,
+      backed_up: backedUp ? 1 : 0,
+      usage_count: eb('usage_count', '+', 1),
+      last_login_at: now,
+      updated_at: now,
+    }))
+    .where('app_id', '=', device.app_id)
+    .where('id', '=', device.id)
+    .where('counter', '=', device.counter)
+    .returning('id')
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+/** Every credential is made discoverable, so all but roaming keys are what front ends call a passkey. */
+function typeOf({ backupEligible, transports }: NewCredential): DeviceType {
+  const roaming =
+    transports.length > 0 && transports.every((transport) => /^(usb|nfc|ble|smart-card)$/.test(transport));
+  return roaming && !backupEligible ? 'security_key' : 'passkey';
+}
+
+function logRefusal(service: Service, app: App, ceremony: string, error: unknown): void {
+  const reason = error instanceof Error ? error.message : 'unknown';
+  // Texts of the verifier quote what the client sent.
+  const text = reason.replace(/"[^"]*"|[\p{Cc}\s]+/gu, ' ').slice(0, 200);
+  service.options.logger.warn({ app: app.id, ceremony, reason: text }, 'Passkey ceremony refused');
+}

@@ -1,0 +1,135 @@
+import { randomBytes } from 'node:crypto';
+import { generateAuthenticationOptions, generateRegistrationOptions } from '@simplewebauthn/server';
+import { randomText } from '../secrets.ts';
+import { type App, rpIdOf, type Service } from '../service.ts';
+import type { Ceremony, DeviceRow, HandshakeRow } from '../storage/schema.ts';
+import { algorithms, type Expectation } from './verify.ts';
+
+/** How long a browser may take, in milliseconds, and how long its answer is waited for. */
+const timeout = 120_000;
+const lifetime = 300_000;
+
+export interface Handshake {
+  id: string;
+  challenge: { publicKey: Record<string, unknown> };
+}
+
+interface Registrant {
+  id: string;
+  /** E-mail address or phone number. */
+  name: string;
+}
+
+export type Attachment = 'platform' | 'cross-platform' | 'any';
+
+/** Begins a registration: `register` for a visitor, `add` for somebody logged in. */
+export async function startRegistration(
+  service: Service,
+  app: App,
+  ceremony: 'register' | 'add',
+  registrant: Registrant & { decoy?: boolean },
+  devices: readonly DeviceRow[],
+  attachment: Attachment = 'platform',
+): Promise<Handshake> {
+  const { challenge, bytes } = makeChallenge();
+  const publicKey = await generateRegistrationOptions({
+    rpName: app.settings.name,
+    rpID: rpIdOf(app),
+    userID: Uint8Array.from(Buffer.from(registrant.id)),
+    userName: registrant.name,
+    userDisplayName: registrant.name,
+    challenge: bytes,
+    timeout,
+    attestationType: 'none',
+    excludeCredentials: devices.map(descriptor),
+    authenticatorSelection: {
+      // Discoverable, so that logging in needs no identifier.
+      residentKey: 'required',
+      userVerification: app.settings.userVerification,
+      ...(attachment !== 'any' && { authenticatorAttachment: attachment }),
+    },
+    supportedAlgorithmIDs: algorithms,
+  });
+  const user_id = registrant.decoy ? null : registrant.id;
+  return keep(service, app, { ceremony, challenge, user_id, allowed: null }, publicKey);
+}
+
+/** Begins a login: for one user, or for whoever has a passkey. */
+export async function startLogin(
+  service: Service,
+  app: App,
+  userId: string | null,
+  credentials: readonly Pick<DeviceRow, 'cred_id' | 'transports'>[],
+): Promise<Handshake> {
+  const { challenge, bytes } = makeChallenge();
+  const publicKey = await generateAuthenticationOptions({
+    rpID: rpIdOf(app),
+    challenge: bytes,
+    timeout,
+    userVerification: app.settings.userVerification,
+    ...(credentials.length && { allowCredentials: credentials.map(descriptor) }),
+  });
+  const allowed = credentials.length ? JSON.stringify(credentials.map(({ cred_id }) => cred_id)) : null;
+  return keep(service, app, { ceremony: 'login', challenge, user_id: userId, allowed }, publicKey);
+}
+
+/**
+ * Takes a handshake away, whatever its answer is worth: there is no second try with the same challenge.
+ *
+ * @returns The handshake, or `undefined` when it is unknown, used, expired, of another app or of another ceremony.
+ */
+export async function takeHandshake(
+  service: Service,
+  app: App,
+  ceremony: Ceremony,
+  id: string,
+): Promise<HandshakeRow | undefined> {
+  const row = await service.db
+    .deleteFrom('handshakes')
+    .where('id_hash', '=', service.secrets.hash('handshake', id))
+    .where('app_id', '=', app.id)
+    .where('ceremony', '=', ceremony)
+    .returningAll()
+    .executeTakeFirst();
+  return row && row.expires_at > service.clock() ? row : undefined;
+}
+
+/** Returns what the answer to a handshake is held against. */
+export function expectationOf(service: Service, app: App, row: HandshakeRow): Expectation {
+  const { authOrigin, additionalAuthOrigins, userVerification } = app.settings;
+  return {
+    challenge: (challenge) => service.secrets.hash('challenge', challenge) === row.challenge_hash,
+    origins: [authOrigin, ...additionalAuthOrigins],
+    rpId: rpIdOf(app),
+    userVerification,
+  };
+}
+
+function makeChallenge() {
+  const bytes = Uint8Array.from(randomBytes(32));
+  return { bytes, challenge: Buffer.from(bytes).toString('base64url') };
+}
+
+async function keep(
+  service: Service,
+  app: App,
+  { challenge, ...row }: Pick<HandshakeRow, 'ceremony' | 'user_id' | 'allowed'> & { challenge: string },
+  publicKey: object,
+): Promise<Handshake> {
+  const id = randomText();
+  await service.db
+    .insertInto('handshakes')
+    .values({
+      ...row,
+      id_hash: service.secrets.hash('handshake', id),
+      app_id: app.id,
+      challenge_hash: service.secrets.hash('challenge', challenge),
+      expires_at: service.clock() + lifetime,
+    })
+    .execute();
+  return { id, challenge: { publicKey: { ...publicKey } } };
+}
+
+function descriptor({ cred_id, transports }: Pick<DeviceRow, 'cred_id' | 'transports'>) {
+  return { id: cred_id, transports: JSON.parse(transports) };
+}
