@@ -1,6 +1,6 @@
 import { WireError } from './errors.ts';
 import type { NewApp } from './options.ts';
-import { randomText } from './secrets.ts';
+import { hashApiKey, randomText } from './secrets.ts';
 import type { Service } from './service.ts';
 import { type AppSettings, changeSettings, defaultSettings, type StoredSettings } from './settings.ts';
 import type { Queries } from './storage/database.ts';
@@ -115,7 +115,13 @@ async function createApp(service: Service, trx: Queries, { id, apiKey, signingKe
   }
   const now = service.clock();
   const appId = id ?? randomText();
-  const stored = changeSettings(defaultSettings(service.options.origin), settings, randomText);
+  const { origin, basePath } = service.options;
+  const own = settings.authOrigin === undefined || settings.authOrigin.replace(/\/$/, '') === origin;
+  const stored = changeSettings(
+    defaultSettings(origin, own ? `${basePath}/login` : '/login'),
+    settings,
+    randomText,
+  );
   const row = { id: appId, settings: JSON.stringify(stored), created_at: now, updated_at: now };
   const inserted = await trx
     .insertInto('apps')
@@ -142,7 +148,7 @@ async function insertApiKey(service: Service, queries: Queries, appId: string, n
       app_id: appId,
       name,
       prefix: apiKey.slice(0, 10),
-      hash: service.secrets.hash('api key', apiKey),
+      hash: hashApiKey(apiKey),
       created_at: service.clock(),
       last_used_at: null,
     })

@@ -1,13 +1,36 @@
 import { WireError } from './errors.ts';
 import { type PublicJwk, pemOf } from './keys.ts';
+import { hashApiKey } from './secrets.ts';
 import type { App, Service } from './service.ts';
 import { isPath, type StoredSettings } from './settings.ts';
 
-/** @throws {@link WireError} `app_not_found` */
+/**
+ * Finds an app. While the database does not answer, the app as last seen: its keys have to be readable then too.
+ *
+ * @throws {@link WireError} `app_not_found`
+ */
 export async function requireApp(service: Service, id: string): Promise<App> {
-  const row = await service.db.selectFrom('apps').selectAll().where('id', '=', id).executeTakeFirst();
-  if (!row) throw new WireError('app_not_found');
-  return { id: row.id, createdAt: row.created_at, settings: JSON.parse(row.settings) as StoredSettings };
+  const query = service.db.selectFrom('apps').selectAll().where('id', '=', id);
+  const row = await query.executeTakeFirst().catch((error: unknown) => {
+    const known = service.knownApps.get(id);
+    if (known) return known;
+    throw error;
+  });
+  if (!row) {
+    service.knownApps.delete(id);
+    throw new WireError('app_not_found');
+  }
+  if (!('created_at' in row)) return row;
+  const settings = JSON.parse(row.settings) as StoredSettings;
+  const app: App = { id: row.id, createdAt: row.created_at, settings };
+  if (service.knownApps.size < 1_000) service.knownApps.set(id, app);
+  return app;
+}
+
+/** Returns the app's id when the server has just one. */
+export async function findOnlyApp(service: Service): Promise<string | undefined> {
+  const rows = await service.db.selectFrom('apps').select('id').limit(2).execute();
+  return rows.length === 1 ? rows[0]?.id : undefined;
 }
 
 /**
@@ -22,11 +45,11 @@ export async function requireKey(
 ): Promise<void> {
   const key = /^bearer +([A-Za-z0-9]{10}\.[A-Za-z0-9]{64})$/i.exec(authorization ?? '')?.[1];
   if (!key) throw new WireError('invalid_access_token');
-  // Looked up by its peppered hash: how long that takes says nothing about the key.
+  // Looked up by its hash: how long that takes says nothing about the key.
   const row = await service.db
     .selectFrom('api_keys')
     .select(['id', 'last_used_at'])
-    .where('hash', '=', service.secrets.hash('api key', key))
+    .where('hash', '=', hashApiKey(key))
     .where('app_id', '=', app.id)
     .executeTakeFirst();
   if (!row) throw new WireError('invalid_access_token');

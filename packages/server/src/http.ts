@@ -1,5 +1,5 @@
 import { Hono } from 'hono';
-import { isAllowedOrigin, requireApp } from './apps.ts';
+import { findOnlyApp, isAllowedOrigin, requireApp } from './apps.ts';
 import { absentRoutes } from './auth/absent.ts';
 import { appRoutes } from './auth/app.ts';
 import { codeRoutes } from './auth/codes.ts';
@@ -13,8 +13,10 @@ import { appRoutes as managedAppRoutes } from './management/app.ts';
 import { linkRoutes as managedLinkRoutes } from './management/links.ts';
 import { listRoutes } from './management/list.ts';
 import { userRoutes as managedUserRoutes } from './management/users.ts';
+import { pages } from './pages/pages.ts';
 import { type Environment, mountRoutes, type Route } from './routes.ts';
 import type { Client, Service } from './service.ts';
+import { addSystemRoutes } from './system.ts';
 
 export const authRoutes: readonly Route[] = [
   ...appRoutes,
@@ -46,6 +48,8 @@ export function createHttp(service: Service, clientOf: (request: Request) => Cli
     if (!headers.has('Cache-Control')) headers.set('Cache-Control', 'no-store');
   });
   addCors(hono, service);
+  addSystemRoutes(hono, service, authRoutes, managementRoutes);
+  hono.route('/', pages({ path: service.options.basePath, onlyApp: () => findOnlyApp(service) }));
   mountRoutes(hono, service, '/auth/v1', authRoutes);
   mountRoutes(hono, service, '/api/v1', managementRoutes);
   hono.notFound(() => new WireError('not_found').toResponse());
@@ -85,14 +89,17 @@ function addCors(hono: Hono<Environment>, service: Service): void {
     const preflight = context.req.method === 'OPTIONS';
     const safe = preflight || context.req.method === 'GET' || context.req.method === 'HEAD';
     if (!allowed && !safe) throw new WireError('operation_not_allowed', 'Origin is not allowed');
-    context.header('Vary', 'Origin', { append: true });
-    if (allowed) context.header('Access-Control-Allow-Origin', origin);
-    if (!preflight) return next();
-    if (allowed) {
-      context.header('Access-Control-Allow-Methods', 'GET, POST, PATCH, DELETE');
-      context.header('Access-Control-Allow-Headers', allowedHeaders.join(', '));
-      context.header('Access-Control-Max-Age', '600');
-    }
-    return context.body(null, 204);
+    if (preflight) context.res = new Response(null, { status: 204 });
+    else await next();
+    // Set last, so that refusals carry them too: the page is to read why.
+    const { headers } = context.res;
+    headers.append('Vary', 'Origin');
+    if (!allowed) return;
+    headers.set('Access-Control-Allow-Origin', origin);
+    headers.set('Access-Control-Expose-Headers', 'Retry-After');
+    if (!preflight) return;
+    headers.set('Access-Control-Allow-Methods', 'GET, POST, PATCH, DELETE');
+    headers.set('Access-Control-Allow-Headers', allowedHeaders.join(', '));
+    headers.set('Access-Control-Max-Age', '600');
   });
 }

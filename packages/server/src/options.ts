@@ -100,7 +100,8 @@ function readBaseUrl(text: string): URL {
   return url;
 }
 
-function readSecret(text: string): Uint8Array {
+/** @throws TypeError when it is too short, or not base64 */
+export function readSecret(text: string): Uint8Array {
   const rule =
     '"secret" option must be at least 32 random bytes in base64, made once, for example by: openssl rand -base64 32';
   if (typeof text !== 'string' || !/^[\w+/-]+={0,2}$/.test(text.trim())) throw new TypeError(rule);

@@ -5,6 +5,7 @@ import { type Caller, requireCaller } from './auth/caller.ts';
 import { readBody, readQuery } from './body.ts';
 import { WireError } from './errors.ts';
 import type { App, Client, Service } from './service.ts';
+import { cacheable } from './system.ts';
 
 /** What a handler gets: everything already checked. */
 export interface RequestContext<Body, Query> {
@@ -32,6 +33,8 @@ interface RouteDescription<Body, Query, Answer> {
   status?: 200 | 201;
   /** Shape of the answer; empty when left out. */
   answer?: z.ZodType<Answer>;
+  /** Whether caches may keep the answer for five minutes. */
+  cacheable?: boolean;
   /** Statuses of refusals, besides 404 for the app and 500. */
   errors?: readonly number[];
 }
@@ -101,5 +104,6 @@ async function answer(context: HonoContext<Environment>, service: Service, one: 
     caller,
   });
   if (result === undefined) return new Response(null, { status: one.status ?? 200 });
-  return Response.json(result, { status: one.status ?? 200 });
+  const response = Response.json(result, { status: one.status ?? 200 });
+  return one.cacheable ? cacheable(context.req.raw, response) : response;
 }

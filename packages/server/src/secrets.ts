@@ -1,4 +1,12 @@
-import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes, randomInt } from 'node:crypto';
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createHmac,
+  hkdfSync,
+  randomBytes,
+  randomInt,
+} from 'node:crypto';
 
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
 
@@ -19,6 +27,11 @@ export function randomCode(): string {
   return String(randomInt(1_000_000)).padStart(6, '0');
 }
 
+/** Hashes an API key. It has 380 random bits, so it needs no pepper, and outlives a change of the server's secret. */
+export function hashApiKey(key: string): string {
+  return createHash('sha256').update(key).digest('base64url');
+}
+
 /** What a hash is of: hashes of one kind never match those of another. */
 export type HashKind =
   | 'handshake'
@@ -28,7 +41,7 @@ export type HashKind =
   | 'link'
   | 'link id'
   | 'refresh token'
-  | 'api key'
+  | 'mark'
   | 'limit'
   | 'decoy';
 

@@ -7,9 +7,10 @@ import { outbox } from './delivery/outbox.ts';
 import { WireError } from './errors.ts';
 import { createHttp, refuse } from './http.ts';
 import { Keys } from './keys.ts';
+import { backUp, changeSecret, sweep, voidSecrets } from './maintenance.ts';
 import { createMetrics } from './metrics.ts';
 import { answerNode } from './node.ts';
-import { type PassageServerOptions, resolveOptions } from './options.ts';
+import { type PassageServerOptions, readSecret, resolveOptions } from './options.ts';
 import { createSecrets } from './secrets.ts';
 import type { Service } from './service.ts';
 import { openStorage } from './storage/database.ts';
@@ -31,6 +32,16 @@ export interface PassageServer {
   /** App and API key that this start made, because there were none. Not kept anywhere else. */
   readonly created: { appId: string; apiKey: string } | undefined;
   readonly apps: PassageApps;
+  /** Copies a SQLite database that is in use to a new file. PostgreSQL has `pg_dump`. */
+  backup(file: string): Promise<void>;
+  /** After restoring a backup: ends sessions, codes and links, since some may have been used after it was taken. */
+  voidSecrets(): Promise<void>;
+  /**
+   * Encrypts the signing keys with another secret, and ends sessions, codes and links. Start with the new secret afterwards.
+   *
+   * @returns Number of signing keys.
+   */
+  rotateSecret(secret: string): Promise<number>;
   /** Messages that the default delivery kept. */
   readonly outbox: { readonly messages: readonly OutboxMessage[] };
 }
@@ -58,6 +69,7 @@ export async function createPassageServer(options: PassageServerOptions): Promis
       delivery: resolved.delivery ?? kept,
       metrics: createMetrics(),
       clock,
+      knownApps: new Map(),
     };
     const created = await createFirstApp(service);
     return assemble(service, created, kept.messages);
@@ -74,6 +86,7 @@ function assemble(
 ): PassageServer {
   const { basePath } = service.options;
   const clients = createClientReader(service.options.trustedProxies);
+  const sweeping = setInterval(() => void sweepQuietly(service), 10 * 60_000).unref();
   const http = createHttp(service, clients.read);
   let server: Server | undefined;
   let closing: Promise<void> | undefined;
@@ -100,6 +113,9 @@ function assemble(
     created,
     apps: createAdministration(service),
     outbox: { messages },
+    backup: (file) => backUp(service.storage, file),
+    voidSecrets: () => voidSecrets(service.db),
+    rotateSecret: (secret) => changeSecret(service.storage, service.keys, createSecrets(readSecret(secret))),
     async listen({ port = 3000, host } = {}) {
       server = createServer(handler);
       // Slow headers and bodies hold a socket for this long and no longer.
@@ -114,12 +130,19 @@ function assemble(
     },
     close() {
       closing ??= (async () => {
+        clearInterval(sweeping);
         if (server) await stop(server);
         await service.storage.close();
       })();
       return closing;
     },
   };
+}
+
+async function sweepQuietly(service: Service): Promise<void> {
+  await sweep(service.db, service.clock()).catch((error: Error) => {
+    service.options.logger.warn({ reason: error.message }, 'Expired rows could not be deleted');
+  });
 }
 
 async function stop(server: Server): Promise<void> {

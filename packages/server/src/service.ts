@@ -16,6 +16,8 @@ export interface Service {
   readonly delivery: Delivery;
   readonly metrics: Metrics;
   readonly clock: () => number;
+  /** Apps as last read, by id. */
+  readonly knownApps: Map<string, App>;
 }
 
 /** An app, as the request names it. */

@@ -42,7 +42,7 @@ export interface AppSettings {
   allowedCallbackUrls?: readonly string[] | undefined;
   /** Path to go to after login. Default is `/`. */
   redirectUrl?: string | undefined;
-  /** Path of the page that magic links open. Default is `/login`. */
+  /** Path of the page that magic links open. Default is the server's own login page if it is on `authOrigin`, else `/login`. */
   loginUrl?: string | undefined;
   /** What users are known by. Default is `both`. */
   allowedIdentifier?: 'email' | 'phone' | 'both' | undefined;
@@ -154,15 +154,19 @@ const dark: ElementCustomization = {
   passage_body_text_color: '#f3f3f3',
 };
 
-/** Returns the settings of a new app that says nothing. */
-export function defaultSettings(authOrigin: string): StoredSettings {
+/**
+ * Returns the settings of a new app that says nothing.
+ *
+ * @param loginUrl Path of the server's own login page, which is on the app's origin unless the app says otherwise.
+ */
+export function defaultSettings(authOrigin: string, loginUrl: string): StoredSettings {
   return {
     name: 'Passage',
     authOrigin,
     additionalAuthOrigins: [],
     allowedCallbackUrls: [],
     redirectUrl: '/',
-    loginUrl: '/login',
+    loginUrl,
     allowedIdentifier: 'both',
     requiredIdentifier: 'either',
     requireIdentifierVerification: false,

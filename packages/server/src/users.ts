@@ -102,6 +102,10 @@ export async function recordEvent(
   event: { appId: string; userId: string; type: string; action: EventRow['action']; client: Client },
 ): Promise<void> {
   service.metrics.events.inc({ type: event.type });
+  service.options.logger.info(
+    { app: event.appId, user: event.userId, event: event.type, ip: event.client.ip },
+    'Event',
+  );
   await queries
     .insertInto('events')
     .values({

@@ -30,6 +30,7 @@ export const appRoutes: Route[] = [
       path: '/.well-known/jwks.json',
       summary: 'Keys that access tokens are signed with',
       access: 'public',
+      cacheable: true,
       answer: z.object({ keys: z.array(jwk) }),
     },
     async ({ service, app }) => ({ keys: await service.keys.published(app.id) }),
@@ -40,6 +41,7 @@ export const appRoutes: Route[] = [
       path: '/.well-known/openid-configuration',
       summary: 'Where issuer and keys are',
       access: 'public',
+      cacheable: true,
       answer: z.object({ authorization_endpoint: z.string(), issuer: z.string(), jwks_uri: z.string() }),
     },
     async ({ service, app }) => {

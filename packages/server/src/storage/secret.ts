@@ -8,19 +8,28 @@ import type { Queries } from './database.ts';
  * @throws Error when it was made with another secret; nothing is changed then
  */
 export async function requireSecret(queries: Queries, secrets: Secrets): Promise<void> {
-  const mark = secrets.hash('api key', 'mark of the secret');
+  const own = { name: 'secret', value: secrets.hash('mark') };
   await queries
     .insertInto('meta')
-    .values({ name: 'secret', value: mark })
+    .values(own)
     .onConflict((conflict) => conflict.doNothing())
     .execute();
   const row = await queries
     .selectFrom('meta')
     .select('value')
-    .where('name', '=', 'secret')
+    .where('name', '=', own.name)
     .executeTakeFirstOrThrow();
-  const [known, own] = [Buffer.from(row.value), Buffer.from(mark)];
-  if (known.length !== own.length || !timingSafeEqual(known, own)) {
+  const [known, given] = [Buffer.from(row.value), Buffer.from(own.value)];
+  if (known.length !== given.length || !timingSafeEqual(known, given)) {
     throw new Error('The database was made with another secret: start with that one');
   }
+}
+
+/** Binds the database to another secret. */
+export async function bindSecret(queries: Queries, secrets: Secrets): Promise<void> {
+  await queries
+    .updateTable('meta')
+    .set({ value: secrets.hash('mark') })
+    .where('name', '=', 'secret')
+    .execute();
 }
