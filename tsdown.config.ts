@@ -1,4 +1,19 @@
-import { defineConfig } from 'tsdown';
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { defineConfig, type UserConfig } from 'tsdown';
+
+// Vite's `?raw`, which the tests get from Vite itself: a file as text, so that the package reads no files at run time.
+const raw: UserConfig['plugins'] = {
+  name: 'raw',
+  resolveId(source, importer) {
+    return source.endsWith('?raw') && importer ? resolve(dirname(importer), source) : undefined;
+  },
+  load(id) {
+    if (!id.endsWith('?raw')) return undefined;
+    const text = readFileSync(id.slice(0, -'?raw'.length), 'utf8');
+    return { code: `export default ${JSON.stringify(text)}`, moduleType: 'js' };
+  },
+};
 
 export default defineConfig([
   {
@@ -6,15 +21,17 @@ export default defineConfig([
     entry: 'src/{index,cli}.ts',
     format: 'esm',
     dts: true,
+    plugins: raw,
   },
   {
     workspace: ['packages/*'],
     entry: 'src/index.ts',
     format: 'cjs',
     dts: true,
+    plugins: raw,
     clean: false,
-    // jose has no CommonJS build, and Jest cannot `require` ES modules: the CommonJS files carry their own copy.
-    deps: { alwaysBundle: [/^jose(\/|$)/], onlyBundle: false },
+    // jose and nodemailer have no CommonJS build, and Jest cannot `require` ES modules: the CommonJS files carry their own copy.
+    deps: { alwaysBundle: [/^(jose|nodemailer)(\/|$)/], onlyBundle: false },
   },
   {
     workspace: { include: ['examples/*'], exclude: ['**/node_modules/**', 'examples/start'] },
