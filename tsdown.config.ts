@@ -30,8 +30,8 @@ export default defineConfig([
     dts: true,
     plugins: raw,
     clean: false,
-    // jose and nodemailer have no CommonJS build, and Jest cannot `require` ES modules: the CommonJS files carry their own copy.
-    deps: { alwaysBundle: [/^(jose|nodemailer)(\/|$)/], onlyBundle: false },
+    // jose has no CommonJS build, and Jest cannot `require` ES modules: the CommonJS files carry their own copy.
+    deps: { alwaysBundle: [/^jose(\/|$)/], onlyBundle: false },
   },
   {
     workspace: { include: ['examples/*'], exclude: ['**/node_modules/**', 'examples/start'] },
