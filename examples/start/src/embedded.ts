@@ -29,6 +29,8 @@ export async function startEmbedded(port: number): Promise<RequestListener> {
     database: `${folder}/passage.db`,
     app: { id: appId, apiKey, name: 'Example', authOrigin: origin },
   });
+  // The app was made at the first start, perhaps for another port.
+  await server.apps.update(appId, { authOrigin: origin });
   Object.assign(process.env, { PASSAGE_BASE_URL: baseUrl, PASSAGE_APP_ID: appId, PASSAGE_API_KEY: apiKey });
   console.log(`No PASSAGE_BASE_URL is set: Passage runs in this process, its data is in ${folder}/`);
   return server.handler;
