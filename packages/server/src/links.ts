@@ -83,7 +83,7 @@ export async function activateLink(
   client: Client,
 ): Promise<AuthResult> {
   const now = service.clock();
-  return service.db.transaction().execute(async (trx) => {
+  return logIn(service, app, async (trx) => {
     const link = await trx
       .updateTable('links')
       .set({ activated_at: now })
@@ -96,8 +96,7 @@ export async function activateLink(
     if (!link) throw new WireError('magic_link_not_found');
     const user = await requireUser(trx, app.id, link.user_id);
     const verified = await proveAddress(service, trx, user, link, client);
-    const login = { user, client, event: 'magic_link.completed', redirectUrl: link.redirect_url, verified };
-    return logIn(service, trx, app, login);
+    return { user, client, event: 'magic_link.completed', redirectUrl: link.redirect_url, verified };
   });
 }
 
@@ -108,7 +107,7 @@ export async function activateLink(
  */
 export async function claimLink(service: Service, app: App, id: string, client: Client): Promise<AuthResult> {
   const now = service.clock();
-  return service.db.transaction().execute(async (trx) => {
+  return logIn(service, app, async (trx) => {
     const link = await trx
       .updateTable('links')
       .set({ claimed_at: now })
@@ -121,8 +120,7 @@ export async function claimLink(service: Service, app: App, id: string, client: 
       .executeTakeFirst();
     if (!link) throw new WireError('magic_link_not_found', 'Magic link is not activated');
     const user = await requireUser(trx, app.id, link.user_id);
-    const login = { user, client, event: 'magic_link.claimed', redirectUrl: link.redirect_url };
-    return logIn(service, trx, app, login);
+    return { user, client, event: 'magic_link.claimed', redirectUrl: link.redirect_url };
   });
 }
 

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { importJWK, type JWTPayload, jwtVerify, SignJWT } from 'jose';
 import { WireError } from './errors.ts';
+import type { SigningKey } from './keys.ts';
 import { randomText } from './secrets.ts';
 import { type App, type Client, issuerOf, type Service } from './service.ts';
 import type { Queries } from './storage/database.ts';
@@ -28,13 +29,32 @@ export interface Login {
 /**
  * Logs a user in: counts the login, activates a pending user, opens a session.
  *
- * Runs in the caller's transaction, so that the proof is used up and the login counted together.
- *
- * @throws {@link WireError} `user_not_active`
+ * @param prove Uses up the proof and says who it is of. It shares the transaction, so that proof and login count together or not at all.
+ * @throws {@link WireError} `user_not_active`, and whatever `prove` throws
  */
-export async function logIn(service: Service, trx: Queries, app: App, login: Login): Promise<AuthResult> {
+export async function logIn(
+  service: Service,
+  app: App,
+  prove: (trx: Queries) => Promise<Login>,
+): Promise<AuthResult> {
   const now = service.clock();
-  const { user } = login;
+  // Read first: inside the transaction it would wait for a connection while holding one.
+  const key = await service.keys.signing(app.id);
+  const { login, refreshToken } = await service.db.transaction().execute(async (trx) => {
+    const login = await prove(trx);
+    await countLogin(service, trx, app, login);
+    return { login, refreshToken: await openSession(service, trx, app, login.user.id) };
+  });
+  return {
+    auth_token: await signAccessToken(service, app, key, login.user.id, now),
+    redirect_url: login.redirectUrl || app.settings.redirectUrl,
+    ...refreshToken,
+  };
+}
+
+async function countLogin(service: Service, trx: Queries, app: App, login: Login): Promise<void> {
+  const { user, client, event: type, verified } = login;
+  const now = service.clock();
   const updated = await trx
     .updateTable('users')
     .set((eb) => ({
@@ -42,44 +62,35 @@ export async function logIn(service: Service, trx: Queries, app: App, login: Log
       login_count: eb('login_count', '+', 1),
       last_login_at: now,
       updated_at: now,
-      ...(login.verified && { [`${login.verified}_verified`]: 1 }),
+      ...(verified && { [`${verified}_verified`]: 1 }),
     }))
     .where('app_id', '=', app.id)
     .where('id', '=', user.id)
     .where('status', '!=', 'inactive')
-    .returning('id')
+    .returning('login_count')
     .executeTakeFirst();
   if (!updated) throw new WireError('user_not_active');
-  const action = user.login_count === 0 ? 'register' : 'login';
-  await recordEvent(service, trx, {
-    appId: app.id,
-    userId: user.id,
-    type: login.event,
-    action,
-    client: login.client,
-  });
-  const auth_token = await signAccessToken(service, app, user.id, now);
-  const redirect_url = login.redirectUrl || app.settings.redirectUrl;
-  if (!app.settings.refreshEnabled) return { auth_token, redirect_url };
-  const session = {
-    id: randomText(),
-    app_id: app.id,
-    user_id: user.id,
-    created_at: now,
-    expires_at: now + app.settings.refreshAbsoluteLifetime * 1000,
-  };
+  const action = updated.login_count === 1 ? 'register' : 'login';
+  await recordEvent(service, trx, { appId: app.id, userId: user.id, type, action, client });
+}
+
+async function openSession(service: Service, trx: Queries, app: App, userId: string) {
+  if (!app.settings.refreshEnabled) return undefined;
+  const now = service.clock();
+  const expires_at = now + app.settings.refreshAbsoluteLifetime * 1000;
+  const session = { id: randomText(), app_id: app.id, user_id: userId, created_at: now, expires_at };
   await trx.insertInto('sessions').values(session).execute();
-  return { auth_token, redirect_url, ...(await insertRefreshToken(service, trx, app, session)) };
+  return insertRefreshToken(service, trx, app, session);
 }
 
 /** @param authTime When the user last proved who they are, in milliseconds. */
 async function signAccessToken(
   service: Service,
   app: App,
+  { kid, key }: SigningKey,
   userId: string,
   authTime: number,
 ): Promise<string> {
-  const { kid, key } = await service.keys.signing(app.id);
   const now = Math.floor(service.clock() / 1000);
   return new SignJWT({ auth_time: Math.floor(authTime / 1000) })
     .setProtectedHeader({ alg: 'RS256', typ: 'JWT', kid })
@@ -154,6 +165,7 @@ async function insertRefreshToken(service: Service, trx: Queries, app: App, sess
  */
 export async function refresh(service: Service, app: App, token: string): Promise<AuthResult> {
   const now = service.clock();
+  const key = await service.keys.signing(app.id);
   const hash = service.secrets.hash('refresh token', token);
   // The transaction ends well even when the token is refused, for the end of the session has to be kept.
   const result = await service.db.transaction().execute(async (trx) => {
@@ -188,7 +200,7 @@ export async function refresh(service: Service, app: App, token: string): Promis
   if (!result) throw new WireError('invalid_refresh_token');
   if (result === 'user_not_active') throw new WireError('user_not_active');
   return {
-    auth_token: await signAccessToken(service, app, result.session.user_id, result.session.created_at),
+    auth_token: await signAccessToken(service, app, key, result.session.user_id, result.session.created_at),
     redirect_url: app.settings.redirectUrl,
     ...result.next,
   };

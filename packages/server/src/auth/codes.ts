@@ -7,6 +7,7 @@ import { type RequestContext, type Route, route } from '../routes.ts';
 import { authResult, bodies } from '../schemas.ts';
 import { randomCode, randomText } from '../secrets.ts';
 import type { App, Service } from '../service.ts';
+import type { Queries } from '../storage/database.ts';
 import type { CodeRow } from '../storage/schema.ts';
 import { logIn } from '../tokens.ts';
 import { requireUser } from '../users.ts';
@@ -68,7 +69,7 @@ export const codeRoutes: Route[] = [
         if (tried) await countUp(service, 'wrongCodesPerAddress', app.id, tried.identifier);
         throw new WireError('invalid_request', 'otp: is not valid.');
       }
-      return service.db.transaction().execute(async (trx) => {
+      const prove = async (trx: Queries) => {
         const taken = await trx
           .deleteFrom('codes')
           .where('id_hash', '=', id)
@@ -78,9 +79,9 @@ export const codeRoutes: Route[] = [
         const user = await requireUser(trx, app.id, taken.user_id);
         const channel = tried.identifier.startsWith('+') ? ('phone' as const) : ('email' as const);
         const verified = user[channel] === tried.identifier ? channel : undefined;
-        const login = { user, client, event: 'otp.completed', verified };
-        return { auth_result: await logIn(service, trx, app, login) };
-      });
+        return { user, client, event: 'otp.completed', verified };
+      };
+      return { auth_result: await logIn(service, app, prove) };
     },
   ),
 ];

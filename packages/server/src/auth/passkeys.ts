@@ -4,6 +4,7 @@ import { readIdentifier } from '../identifiers.ts';
 import { countUp } from '../limits.ts';
 import { type RequestContext, type Route, route } from '../routes.ts';
 import { authResult, bodies, handshake, publicUser } from '../schemas.ts';
+import type { Queries } from '../storage/database.ts';
 import type { UserRow } from '../storage/schema.ts';
 import { logIn } from '../tokens.ts';
 import { findUserByIdentifier, listDevices, publicUserView, requireUser } from '../users.ts';
@@ -78,15 +79,16 @@ export const passkeyRoutes: Route[] = [
       const taken = await takeHandshake(service, app, 'register', body.handshake_id);
       const own = taken?.user_id === body.user_id ? taken : undefined;
       const credential = await requireAttestation(service, app, own, body.handshake_response);
-      return service.db.transaction().execute(async (trx) => {
+      const prove = async (trx: Queries) => {
         const user = await requireUser(trx, app.id, body.user_id);
         if (user.status === 'inactive') throw new WireError('user_not_active');
         // Somebody else may have claimed the address by code or link while this ceremony ran.
         if (user.status !== 'pending') throw new WireError('invalid_request', 'user: already exists.');
         if (!isProven(app, user)) throw new WireError('identifier_not_verified');
         await insertDevice(service, trx, app, user, credential, client);
-        return { auth_result: await logIn(service, trx, app, { user, client, event: 'user.registered' }) };
-      });
+        return { user, client, event: 'user.registered' };
+      };
+      return { auth_result: await logIn(service, app, prove) };
     },
   ),
   route(
@@ -130,13 +132,13 @@ export const passkeyRoutes: Route[] = [
         body.handshake_response,
       );
       if (body.user_id && body.user_id !== device.user_id) throw new WireError('webauthn_login_failed');
-      return service.db.transaction().execute(async (trx) => {
-        if (!(await countUse(service, trx, device, counter, backedUp)))
-          throw new WireError('webauthn_login_failed');
+      const prove = async (trx: Queries) => {
+        const counted = await countUse(service, trx, device, counter, backedUp);
+        if (!counted) throw new WireError('webauthn_login_failed');
         const user = await requireUser(trx, app.id, device.user_id);
-        const login = { user, client, event: 'webauthn.login.completed' };
-        return { auth_result: await logIn(service, trx, app, login) };
-      });
+        return { user, client, event: 'webauthn.login.completed' };
+      };
+      return { auth_result: await logIn(service, app, prove) };
     },
   ),
 ];

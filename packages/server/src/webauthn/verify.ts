@@ -1,6 +1,6 @@
 import { createPublicKey } from 'node:crypto';
 import { verifyAuthenticationResponse, verifyRegistrationResponse } from '@simplewebauthn/server';
-import { cose, decodeCredentialPublicKey, parseAuthenticatorData } from '@simplewebauthn/server/helpers';
+import { cose, decodeAttestationObject, decodeCredentialPublicKey, parseAuthenticatorData } from '@simplewebauthn/server/helpers';
 import type { z } from 'zod';
 import type { assertion, attestation } from '../schemas.ts';
 import { CeremonyError, requireStrictCbor } from './cbor.ts';
@@ -65,6 +65,7 @@ export async function verifyAttestation(
   if (length === 0 || length > 1_023)
     throw new CeremonyError('Credential ID is empty or longer than 1023 bytes');
   requireGoodKey(credential.publicKey);
+  requireSelfAlgorithm(info.attestationObject, credential.publicKey);
   return {
     id: credential.id,
     publicKey: credential.publicKey,
@@ -132,6 +133,17 @@ function requireSameOriginFrame(clientDataJSON: string): void {
 function requireStrictExtensions(data: Uint8Array): void {
   const flags = data[32] ?? 0;
   if (flags & 0x80) requireStrictCbor(data.subarray(37));
+}
+
+/** §8.2: a self attestation names the algorithm of the credential itself. */
+function requireSelfAlgorithm(attestationObject: Uint8Array, publicKey: Uint8Array): void {
+  const object = decodeAttestationObject(Uint8Array.from(attestationObject));
+  const statement = object.get('attStmt');
+  const self = object.get('fmt') === 'packed' && !statement.get('x5c');
+  const key = decodeCredentialPublicKey(Uint8Array.from(publicKey));
+  if (self && statement.get('alg') !== key.get(cose.COSEKEYS.alg)) {
+    throw new CeremonyError('Self attestation names another algorithm');
+  }
 }
 
 /** The key must be one that can sign at all: a point on its curve, or RSA of at least 2048 bits. */

@@ -1,0 +1,37 @@
+import { randomBytes } from 'node:crypto';
+import { userInfo } from 'node:os';
+import pg from 'pg';
+import { describe } from 'vitest';
+
+/** A database of one test's own. */
+export interface TestDatabase {
+  location: string;
+  drop(): Promise<void>;
+}
+
+/** Declares tests once for each kind of database that there is. */
+export function describeDatabases(name: string, tests: (make: () => Promise<TestDatabase>) => void): void {
+  describe(`${name} (SQLite)`, () => tests(async () => ({ location: ':memory:', drop: async () => {} })));
+  const url = process.env.DATABASE_URL;
+  if (url) describe(`${name} (PostgreSQL)`, () => tests(() => makeSchema(url)));
+  else
+    describe.skip(`${name} (PostgreSQL: not run, DATABASE_URL is not set)`, () =>
+      tests(() => makeSchema('')));
+}
+
+/** Makes a schema, which is a database for all that the server can see. */
+async function makeSchema(url: string): Promise<TestDatabase> {
+  const schema = `test_${randomBytes(8).toString('hex')}`;
+  await execute(url, `create schema ${schema}`);
+  const location = new URL(url);
+  location.searchParams.set('options', `-csearch_path=${schema}`);
+  return { location: location.href, drop: () => execute(url, `drop schema ${schema} cascade`) };
+}
+
+async function execute(url: string, statement: string): Promise<void> {
+  pg.defaults.user ??= userInfo().username;
+  const client = new pg.Client(url);
+  await client.connect();
+  await client.query(statement);
+  await client.end();
+}

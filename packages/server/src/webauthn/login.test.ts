@@ -1,0 +1,346 @@
+import type { AssertionChanges, RequestOptions, VirtualAuthenticator } from '@passage-auth/testing';
+import { expect, it } from 'vitest';
+import { describeDatabases } from '../harness/databases.ts';
+import { type Answer, origin, TestServer } from '../harness/server.ts';
+
+interface Handshake {
+  id: string;
+  challenge: { publicKey: RequestOptions };
+}
+
+const ada = 'ada@example.com';
+
+describeDatabases('WebAuthn §7.2, login', (make) => {
+  async function start(server: TestServer, identifier?: string): Promise<Handshake> {
+    const { body } = await server.auth('POST', '/login/webauthn/start', identifier ? { identifier } : {});
+    return body.handshake;
+  }
+
+  async function finish(
+    server: TestServer,
+    handshake: Handshake,
+    authenticator: VirtualAuthenticator,
+    changes: AssertionChanges = {},
+  ): Promise<Answer> {
+    return server.auth('POST', '/login/webauthn/finish', {
+      handshake_id: handshake.id,
+      handshake_response: await authenticator.get(handshake.challenge.publicKey, changes),
+    });
+  }
+
+  /** One login with a change is refused, with an identifier and without; the same without it succeeds. */
+  async function expectRefusal(
+    changes: AssertionChanges | ((handshake: Handshake) => AssertionChanges),
+    options: { app?: object; authenticator?: object } = {},
+  ): Promise<void> {
+    await using server = await TestServer.start(make, { app: options.app ?? {} });
+    const { authenticator } = await server.register(ada, server.authenticator(options.authenticator ?? {}));
+    for (const [identifier, code] of [
+      [ada, 'webauthn_login_failed'],
+      [undefined, 'discoverable_login_failed'],
+    ] as const) {
+      const wrong = await start(server, identifier);
+      const made = typeof changes === 'function' ? changes(wrong) : changes;
+      expect(await finish(server, wrong, authenticator, made)).toMatchObject({ status: 401, body: { code } });
+      expect((await finish(server, await start(server, identifier), authenticator)).status).toBe(200);
+    }
+  }
+
+  it('1: refuses a passkey that was not asked for', async () => {
+    await using server = await TestServer.start(make);
+    const { authenticator, token } = await server.register(ada);
+    const asked = await start(server, ada);
+    const added = await server.auth(
+      'POST',
+      '/currentuser/devices/start',
+      { authenticator_attachment: 'any' },
+      { token },
+    );
+    const second = server.authenticator();
+    const answer = await second.create(added.body.handshake.challenge.publicKey);
+    await server.auth(
+      'POST',
+      '/currentuser/devices/finish',
+      { user_id: added.body.user.id, handshake_id: added.body.handshake.id, handshake_response: answer },
+      { token },
+    );
+    expect((await finish(server, asked, second, { passkey: second.passkeys[0] })).status).toBe(401);
+    expect((await finish(server, await start(server, ada), second)).status).toBe(200);
+    expect((await finish(server, await start(server, ada), authenticator)).status).toBe(200);
+  });
+
+  it('2: refuses the passkey of another user', async () => {
+    await using server = await TestServer.start(make);
+    const own = await server.register(ada);
+    const bob = await server.register('bob@example.com');
+    const passkey = bob.authenticator.passkeys[0];
+    expect((await finish(server, await start(server, ada), bob.authenticator, { passkey })).status).toBe(401);
+    expect((await finish(server, await start(server, ada), own.authenticator)).status).toBe(200);
+  });
+  it('2: refuses the handle of another user', () =>
+    expectRefusal({ userHandle: Buffer.from('AAAAAAAAAAAAAAAAAAAAAAAA').toString('base64url') }));
+  it('2: refuses a login without identifier and without handle', async () => {
+    await using server = await TestServer.start(make);
+    const { authenticator } = await server.register(ada);
+    expect((await finish(server, await start(server), authenticator, { userHandle: '' })).status).toBe(401);
+    expect((await finish(server, await start(server), authenticator)).status).toBe(200);
+    expect((await finish(server, await start(server, ada), authenticator, { userHandle: '' })).status).toBe(
+      200,
+    );
+  });
+  it('2: takes a handle as each official client sends it', async () => {
+    await using server = await TestServer.start(make);
+    const { authenticator, id } = await server.register(ada);
+    const once = Buffer.from(id).toString('base64url');
+    for (const userHandle of [id, once, Buffer.from(once).toString('base64url')]) {
+      expect((await finish(server, await start(server), authenticator, { userHandle })).status).toBe(200);
+    }
+  });
+  it('2: refuses the id of another user beside the answer', async () => {
+    await using server = await TestServer.start(make);
+    const { authenticator, id } = await server.register(ada);
+    const bob = await server.register('bob@example.com');
+    for (const [user_id, status] of [
+      [bob.id, 401],
+      [id, 200],
+    ] as const) {
+      const handshake = await start(server, ada);
+      const handshake_response = await authenticator.get(handshake.challenge.publicKey);
+      const body = { handshake_id: handshake.id, handshake_response, user_id };
+      expect((await server.auth('POST', '/login/webauthn/finish', body)).status).toBe(status);
+    }
+  });
+
+  it('3: refuses another type', () => expectRefusal({ clientData: { type: 'webauthn.create' } }));
+
+  it.each([
+    ['unknown', () => Buffer.alloc(32, 7).toString('base64url')],
+    ['truncated', (challenge: string) => challenge.slice(0, -1)],
+    ['padded', (challenge: string) => `${challenge}=`],
+    ['of another case', (challenge: string) => challenge.toUpperCase()],
+  ])('4: refuses a challenge that is %s', (_, change) =>
+    expectRefusal(({ challenge }) => ({ clientData: { challenge: change(challenge.publicKey.challenge) } })),
+  );
+  it('4: refuses the challenge of another session', async () => {
+    await using server = await TestServer.start(make);
+    const { authenticator } = await server.register(ada);
+    const [own, other] = [await start(server), await start(server)];
+    const { challenge } = other.challenge.publicKey;
+    expect((await finish(server, own, authenticator, { clientData: { challenge } })).status).toBe(401);
+    expect((await finish(server, other, authenticator)).status).toBe(200);
+  });
+  it('4: refuses the handshake of a registration', async () => {
+    await using server = await TestServer.start(make);
+    const { authenticator } = await server.register(ada);
+    const { body } = await server.auth('POST', '/register/webauthn/start', { identifier: 'bob@example.com' });
+    const { id, challenge } = body.handshake;
+    const mixed = {
+      id,
+      challenge: { publicKey: { rpId: 'www.example.com', challenge: challenge.publicKey.challenge } },
+    };
+    expect((await finish(server, mixed, authenticator)).status).toBe(401);
+    expect((await finish(server, await start(server), authenticator)).status).toBe(200);
+  });
+  it('4: refuses a challenge after five minutes', async () => {
+    await using server = await TestServer.start(make);
+    const { authenticator } = await server.register(ada);
+    const [late, inTime] = [await start(server), await start(server)];
+    server.advance(299);
+    expect((await finish(server, inTime, authenticator)).status).toBe(200);
+    server.advance(1);
+    expect((await finish(server, late, authenticator)).status).toBe(401);
+  });
+  it('4: consumes the challenge by a wrong answer, and by a right one', async () => {
+    await using server = await TestServer.start(make);
+    const { authenticator } = await server.register(ada);
+    const wrong = await start(server);
+    expect((await finish(server, wrong, authenticator, { rpId: 'example.net' })).status).toBe(401);
+    expect((await finish(server, wrong, authenticator)).status).toBe(401);
+    const right = await start(server);
+    expect((await finish(server, right, authenticator)).status).toBe(200);
+    expect((await finish(server, right, authenticator)).status).toBe(401);
+  });
+  it('4: lets one of 50 parallel answers win', async () => {
+    await using server = await TestServer.start(make);
+    const { authenticator } = await server.register(ada);
+    const handshake = await start(server);
+    const handshake_response = await authenticator.get(handshake.challenge.publicKey);
+    const body = { handshake_id: handshake.id, handshake_response };
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, () => server.auth('POST', '/login/webauthn/finish', body)),
+    );
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
+  });
+  it('4: refuses the handshake of another app', async () => {
+    await using server = await TestServer.start(make);
+    const { authenticator } = await server.register(ada);
+    const other = await server.server.apps.create({ authOrigin: origin });
+    const handshake = await start(server);
+    const handshake_response = await authenticator.get(handshake.challenge.publicKey);
+    const body = { handshake_id: handshake.id, handshake_response };
+    const path = `/auth/v1/apps/${other.appId}/login/webauthn/finish`;
+    expect((await server.call('POST', path, body)).status).toBe(401);
+    expect((await server.auth('POST', '/login/webauthn/finish', body)).status).toBe(200);
+  });
+
+  it.each([
+    'http://www.example.com',
+    'https://www.example.com:444',
+    'https://example.com',
+    'https://evil.www.example.com',
+    'https://www.example.com.evil.test',
+    'https://www.example.com/',
+    'null',
+  ])('5: refuses the origin %s', (wrong) => expectRefusal({ clientData: { origin: wrong } }));
+  it.each([[{ crossOrigin: true }], [{ crossOrigin: true, topOrigin: origin }], [{ topOrigin: origin }]])(
+    '5: refuses a frame of another site: %j',
+    (clientData) => expectRefusal({ clientData }),
+  );
+
+  it('6: refuses the RP ID of another site', () => expectRefusal({ rpId: 'example.com' }));
+  it('6: refuses when no user was present', () => expectRefusal({ flags: { up: false } }));
+  it('6: refuses an unverified user where verification is required', () =>
+    expectRefusal({ flags: { uv: false } }, { app: { userVerification: 'required' } }));
+  it('6: takes an unverified user where verification is preferred', async () => {
+    await using server = await TestServer.start(make);
+    const { authenticator } = await server.register(ada);
+    expect((await finish(server, await start(server), authenticator, { flags: { uv: false } })).status).toBe(
+      200,
+    );
+  });
+
+  it('7: refuses a backed-up passkey that cannot be backed up', () => expectRefusal({ flags: { bs: true } }));
+  it('7: refuses a passkey that can be backed up all at once', () => expectRefusal({ flags: { be: true } }));
+  it('7: refuses a passkey that can no longer be backed up', () =>
+    expectRefusal({ flags: { be: false, bs: false } }, { authenticator: { backupEligible: true } }));
+
+  it.each<[string, (bytes: Buffer) => Uint8Array]>([
+    [
+      'with a bit flipped',
+      (bytes) => Buffer.from(bytes.map((byte, index) => (index === bytes.length - 1 ? byte ^ 1 : byte))),
+    ],
+    ['of zeros', (bytes) => Buffer.alloc(bytes.length)],
+    ['that is empty', () => Buffer.alloc(0)],
+    ['with bytes after its end', (bytes) => Buffer.concat([bytes, Buffer.alloc(1)])],
+    [
+      'with bytes after its numbers',
+      (bytes) =>
+        Buffer.concat([Buffer.from([0x30, (bytes[1] ?? 0) + 2]), bytes.subarray(2), Buffer.from([5, 0])]),
+    ],
+  ])('8: refuses a signature %s', (_, signature) => expectRefusal({ signature }));
+  it('8: refuses the signature of another key', async () => {
+    await using server = await TestServer.start(make);
+    const { authenticator } = await server.register(ada);
+    const [passkey] = authenticator.passkeys;
+    const { authenticator: stranger } = await server.register('bob@example.com');
+    const { privateKey } = stranger.passkeys[0] ?? {};
+    const forged = { ...passkey, privateKey } as typeof passkey;
+    expect((await finish(server, await start(server), authenticator, { passkey: forged })).status).toBe(401);
+    expect((await finish(server, await start(server), authenticator)).status).toBe(200);
+  });
+  it.each(['authenticatorData', 'clientDataJSON'] as const)(
+    '8: refuses a signature over other %s',
+    (member) =>
+      expectRefusal({
+        answer: (answer) => {
+          const bytes = Buffer.from(answer.response[member], 'base64url');
+          const changed = member === 'authenticatorData' ? bumpCounter(bytes) : Buffer.from(` ${bytes}`);
+          return { ...answer, response: { ...answer.response, [member]: changed.toString('base64url') } };
+        },
+      }),
+  );
+
+  it('9: refuses a counter that does not grow, and says so in the log', async () => {
+    await using server = await TestServer.start(make);
+    const { authenticator } = await server.register(ada);
+    expect((await finish(server, await start(server), authenticator, { counter: 10 })).status).toBe(200);
+    for (const [counter, status] of [
+      [10, 401],
+      [9, 401],
+      [0, 401],
+      [11, 200],
+    ] as const) {
+      expect((await finish(server, await start(server), authenticator, { counter })).status).toBe(status);
+    }
+    expect(server.log.filter((line) => /counter/.test(line))).toHaveLength(3);
+  });
+  it('9: takes a counter that stays 0', async () => {
+    await using server = await TestServer.start(make);
+    const { authenticator } = await server.register(ada, server.authenticator({ counting: false }));
+    for (let time = 0; time < 2; time++) {
+      expect((await finish(server, await start(server), authenticator)).status).toBe(200);
+    }
+  });
+
+  it('10: refuses a passkey deleted in between', async () => {
+    await using server = await TestServer.start(make);
+    const { authenticator, id } = await server.register(ada);
+    const handshake = await start(server);
+    const { body } = await server.manage('GET', `/users/${id}/devices`);
+    await server.manage('DELETE', `/users/${id}/devices/${body.devices[0].id}`);
+    expect((await finish(server, handshake, authenticator)).status).toBe(401);
+  });
+  it('10: refuses a user deactivated in between', async () => {
+    await using server = await TestServer.start(make);
+    const { authenticator, id } = await server.register(ada);
+    const handshake = await start(server);
+    await server.manage('PATCH', `/users/${id}/deactivate`);
+    expect(await finish(server, handshake, authenticator)).toMatchObject({
+      status: 403,
+      body: { code: 'user_not_active' },
+    });
+    await server.manage('PATCH', `/users/${id}/activate`);
+    expect((await finish(server, await start(server), authenticator)).status).toBe(200);
+  });
+
+  it.each<[string, (bytes: Buffer) => Uint8Array]>([
+    ['of 36 bytes', (bytes) => bytes.subarray(0, 36)],
+    ['with bytes after their end', (bytes) => Buffer.concat([bytes, Buffer.alloc(1)])],
+    ['that promise a credential', (bytes) => setFlag(bytes, 0x40)],
+    ['that promise extensions', (bytes) => setFlag(bytes, 0x80)],
+    [
+      'with extensions of indefinite length',
+      (bytes) => Buffer.concat([setFlag(bytes, 0x80), Buffer.from([0xbf, 0xff])]),
+    ],
+  ])('11: refuses authenticator data %s', (_, authenticatorData) => expectRefusal({ authenticatorData }));
+
+  it('12: stores counter and backup state', async () => {
+    await using server = await TestServer.start(make);
+    const { authenticator } = await server.register(
+      ada,
+      server.authenticator({ backupEligible: true, counting: true }),
+    );
+    expect(
+      (await finish(server, await start(server), authenticator, { counter: 7, flags: { bs: false } })).status,
+    ).toBe(200);
+    expect((await finish(server, await start(server), authenticator, { counter: 7 })).status).toBe(401);
+    expect(
+      (await finish(server, await start(server), authenticator, { counter: 8, flags: { bs: true } })).status,
+    ).toBe(200);
+  });
+
+  it('counts each login', async () => {
+    await using server = await TestServer.start(make);
+    const { authenticator, id } = await server.register(ada);
+    server.advance(60);
+    await finish(server, await start(server), authenticator);
+    const { body } = await server.manage('GET', `/users/${id}`);
+    expect(body.user).toMatchObject({
+      login_count: 2,
+      last_login_at: new Date(server.now).toISOString(),
+      webauthn_devices: [{ usage_count: 2, last_login_at: new Date(server.now).toISOString() }],
+    });
+  });
+});
+
+function bumpCounter(bytes: Buffer): Buffer {
+  const changed = Buffer.from(bytes);
+  changed.writeUInt32BE(changed.readUInt32BE(33) + 1, 33);
+  return changed;
+}
+
+function setFlag(bytes: Buffer, flag: number): Buffer {
+  const changed = Buffer.from(bytes);
+  changed[32] = (changed[32] ?? 0) | flag;
+  return changed;
+}
