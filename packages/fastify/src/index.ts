@@ -1,0 +1,90 @@
+/**
+ * Passage for Fastify 5.
+ *
+ * @module
+ */
+import type { IncomingMessage } from 'node:http';
+import { type AdapterOptions, Passage, type Principal } from '@passage-auth/core';
+import type { FastifyRequest } from 'fastify';
+import fp from 'fastify-plugin';
+
+export * from '@passage-auth/core';
+
+/** How a route is authenticated, where it differs from its scope. */
+export type RouteAuthentication = Pick<AdapterOptions, 'optional' | 'loadUser'>;
+
+// Symbols, so that no decorator of the app can take the place of what the hook trusts.
+const settings = Symbol('@passage-auth/fastify');
+
+interface Settings extends RouteAuthentication {
+  readonly passage: Passage;
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** The client of the nearest scope that registered the plugin. */
+    passage: Passage;
+    /** @internal */
+    [settings]?: Settings;
+  }
+  interface FastifyRequest {
+    /** Who is calling. Missing on routes that are not protected, or optional and called without credentials. */
+    passage: Principal | undefined;
+  }
+  interface FastifyContextConfig {
+    /** `false` leaves the route open; an object says how it differs from its scope. Default is to protect it. */
+    passage?: false | RouteAuthentication | undefined;
+  }
+}
+
+/**
+ * Plugin that protects every route of the scope it is registered in, its 404 handler and scopes below included. The
+ * order does not matter: Fastify applies the hook to routes of the scope that were there before, too.
+ *
+ * Checked: what `passage.auth.authenticate` checks, before the body is read. Not checked: routes with
+ * `config: { passage: false }`, and a CORS preflight, which browsers send without credentials.
+ *
+ * @throws TypeError for an option that is missing or cannot be meant
+ * @example
+ * ```ts
+ * await app.register(passage);
+ * app.get('/me', (request) => requirePrincipal(request).user);
+ * ```
+ */
+export const passage = fp<AdapterOptions>(
+  async (fastify, options) => {
+    const { optional, loadUser } = options;
+    const own: Settings = { passage: Passage.from(options), optional, loadUser };
+    fastify.decorate('passage', own.passage);
+    fastify.decorate(settings, own);
+    if (!fastify.hasRequestDecorator('passage')) fastify.decorateRequest('passage', undefined);
+    fastify.addHook('onRequest', async (request) => {
+      // A scope below may have a client of its own: the nearest one decides, and has its own hook.
+      if (request.server[settings] !== own || isPreflight(request.raw)) return;
+      if (request.routeOptions.config.passage !== false) await authenticate(request);
+    });
+  },
+  { name: '@passage-auth/fastify', fastify: '5.x' },
+);
+
+export default passage;
+
+/**
+ * Sets `request.passage`, or throws a `PassageError`, with the settings of the scope and the route. It is what the
+ * plugin does; call it by yourself only to combine it with other ways, as with `@fastify/auth`.
+ *
+ * @throws TypeError when the plugin is not registered
+ */
+export async function authenticate(request: FastifyRequest): Promise<void> {
+  const scope = request.server[settings];
+  if (!scope) throw new TypeError('The "@passage-auth/fastify" plugin is not registered in this scope');
+  const { optional, loadUser } = { ...scope, ...(request.routeOptions.config.passage || undefined) };
+  const { raw, method } = request;
+  const headers = raw.headersDistinct ?? request.headers;
+  request.passage = await scope.passage.auth.authenticate(headers, { optional, loadUser, method });
+}
+
+/** A CORS preflight, as the Fetch standard defines it (§3.3.1). */
+function isPreflight({ method, headers }: Pick<IncomingMessage, 'method' | 'headers'>): boolean {
+  return method === 'OPTIONS' && !!headers.origin && !!headers['access-control-request-method'];
+}
