@@ -59,7 +59,7 @@ function withoutNulls(value: unknown): unknown {
 }
 
 function check<T>(schema: z.ZodType<T>, value: unknown): T {
-  const result = schema.safeParse(value);
+  const result = schema.safeParse(value, { reportInput: true });
   if (result.success) return result.data;
   const texts = result.error.issues.map((issue) => `${nameOf(issue.path)}: ${describe(issue)}.`);
   throw new WireError('invalid_request', [...new Set(texts)].join(' '));

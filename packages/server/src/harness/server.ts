@@ -109,7 +109,7 @@ export class TestServer {
       status: response.status,
       headers: response.headers,
       text,
-      body: json ? JSON.parse(text) : undefined,
+      body: json && text ? JSON.parse(text) : undefined,
     };
   }
 

@@ -158,7 +158,14 @@ function compare(
     return operator === 'like' ? match : users.not(match);
   }
   const sign = { eq: '=', ne: '!=', gt: '>', lt: '<' }[operator] as '=' | '!=' | '>' | '<';
-  return users(column, sign, value as never);
+  return users(column, sign, whole(operator, value) as never);
+}
+
+/** Columns hold whole milliseconds: between two of them nothing is equal, and the nearer bound compares the same. */
+function whole(operator: Operator, value: string | number): string | number {
+  if (typeof value === 'string' || Number.isInteger(value)) return value;
+  if (operator === 'gt') return Math.floor(value);
+  return operator === 'lt' ? Math.ceil(value) : -1;
 }
 
 /** `%` and `*` stand for any text, at the place where they are; a value without either is looked for anywhere. */
@@ -203,7 +210,7 @@ function readBoolean(value: string): number | undefined {
   return value === 'true' ? 1 : value === 'false' ? 0 : undefined;
 }
 
-/** Times are kept to the millisecond: a microsecond in between equals none, and is compared by the one below. */
+/** Milliseconds since the epoch, with a fraction. */
 function readTime(value: string): number | undefined {
   if (/^0001-01-01T00:00:00(\.0+)?Z$/.test(value)) return 0;
   const parts = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z$/.exec(value);

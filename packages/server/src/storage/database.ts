@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { dirname, resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   CompiledQuery,
   Kysely,
@@ -45,10 +46,34 @@ export async function openStorage(location: string): Promise<Storage> {
 
 function sqliteDialect(location: string): SqliteDialect {
   if (location !== ':memory:') mkdirSync(dirname(resolve(location)), { recursive: true, mode: 0o700 });
-  const database = new Database(location, { timeout: 5_000 });
+  const database = new Database(location, { timeout: busyStep });
   // An acknowledged write has to survive a power cut: https://www.sqlite.org/pragma.html#pragma_synchronous
   database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON');
-  return new ImmediateSqliteDialect({ database: database as never });
+  return new ImmediateSqliteDialect({
+    database: database as never,
+    async onCreateConnection(connection) {
+      const execute = connection.executeQuery.bind(connection);
+      connection.executeQuery = (query) => waitForLock(async () => execute(query));
+    },
+  });
+}
+
+/** How long another process may hold the lock, and how long this one stands still for it at a time, in milliseconds. */
+const busyLimit = 5_000;
+const busyStep = 20;
+
+/** The driver is synchronous: waiting in it would stop this process, so it waits little, and the rest of the time here. */
+async function waitForLock<T>(execute: () => Promise<T>): Promise<T> {
+  const deadline = Date.now() + busyLimit;
+  for (;;) {
+    try {
+      return await execute();
+    } catch (error) {
+      const busy = /^SQLITE_(BUSY|LOCKED)/.test((error as { code?: string }).code ?? '');
+      if (!busy || Date.now() > deadline) throw error;
+      await delay(busyStep);
+    }
+  }
 }
 
 /** Takes the write lock at the start of a transaction, so that none fails halfway because another process writes. */

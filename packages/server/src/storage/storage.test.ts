@@ -1,0 +1,185 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { sql } from 'kysely';
+import { afterAll, describe, expect, it } from 'vitest';
+import { describeDatabases } from '../harness/databases.ts';
+import { baseUrl, secret, signingKey, TestServer } from '../harness/server.ts';
+import { createPassageServer } from '../index.ts';
+import { openStorage } from './database.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'passage-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+const otherSecret = 'NDlhZjY5YzM5MWU3YTE2YjUyY2Q4OGZkMDkzMTRhY2I=';
+
+describeDatabases('Storage', (make) => {
+  it('keeps all of it over a restart, used secrets included', async () => {
+    const name = join(folder, `${Math.random()}.db`);
+    const database = await make();
+    const location = database.location === ':memory:' ? name : database.location;
+    const keep = async () => ({ location, drop: async () => {} });
+    const first = await TestServer.start(keep);
+    const { refreshToken, authenticator } = await first.register('ada@example.com');
+    const link = await first.createLink('ada@example.com');
+    await first.auth('PATCH', '/magic-link/activate', { magic_link: link.secret });
+    const { otpId, code } = await first.sendCode('ada@example.com');
+    for (let guess = 0; guess < 3; guess++)
+      await first.auth('POST', '/otp/activate', { otp_id: otpId, otp: 'x' });
+    await first.server.close();
+
+    const again = await createPassageServer({ baseUrl, secret, database: location, rateLimits: false });
+    expect(again.created).toBeUndefined();
+    const call = async (method: string, path: string, body: object) => {
+      const init = { method, headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) };
+      const response = await again.fetch(new Request(`${baseUrl}/auth/v1/apps/${first.appId}${path}`, init));
+      return { status: response.status, body: await response.json() };
+    };
+    expect((await call('PATCH', '/magic-link/activate', { magic_link: link.secret })).status).toBe(404);
+    expect((await call('POST', '/otp/activate', { otp_id: otpId, otp: code })).status).toBe(401);
+    expect((await call('POST', '/tokens', { refresh_token: refreshToken })).status).toBe(201);
+    expect((await call('POST', '/tokens', { refresh_token: refreshToken })).status).toBe(401);
+    const { body } = await call('POST', '/login/webauthn/start', {});
+    const handshake_response = await authenticator.get(body.handshake.challenge.publicKey);
+    const login = { handshake_id: body.handshake.id, handshake_response };
+    expect((await call('POST', '/login/webauthn/finish', login)).status).toBe(200);
+    await again.close();
+    await database.drop();
+  });
+
+  it('refuses another secret, and changes nothing then', async () => {
+    const database = await make();
+    const location = database.location === ':memory:' ? join(folder, 'secret.db') : database.location;
+    const app = { signingKey };
+    const first = await createPassageServer({ baseUrl, secret, database: location, app });
+    await first.close();
+    await expect(createPassageServer({ baseUrl, secret: otherSecret, database: location })).rejects.toThrow(
+      'another secret',
+    );
+    const again = await createPassageServer({ baseUrl, secret, database: location });
+    expect(await again.apps.list()).toHaveLength(1);
+    await again.close();
+    await database.drop();
+  });
+
+  it('changes the secret: passkeys and API keys stay, sessions end', async () => {
+    const database = await make();
+    const location = database.location === ':memory:' ? join(folder, 'rotate.db') : database.location;
+    const first = await TestServer.start(async () => ({ location, drop: async () => {} }));
+    const { refreshToken } = await first.register('ada@example.com');
+    expect(await first.server.rotateSecret(otherSecret)).toBe(1);
+    await first.server.close();
+    await expect(createPassageServer({ baseUrl, secret, database: location })).rejects.toThrow(
+      'another secret',
+    );
+    const again = await createPassageServer({ baseUrl, secret: otherSecret, database: location });
+    const refresh = await again.fetch(
+      new Request(`${baseUrl}/auth/v1/apps/${first.appId}/tokens`, {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json' },
+        body: JSON.stringify({ refresh_token: refreshToken }),
+      }),
+    );
+    expect(refresh.status).toBe(401);
+    const users = await again.fetch(
+      new Request(`${baseUrl}/api/v1/apps/${first.appId}/users`, {
+        headers: { Authorization: `Bearer ${first.apiKey}` },
+      }),
+    );
+    expect((await users.json()).users).toMatchObject([{ email: 'ada@example.com' }]);
+    await again.close();
+    await database.drop();
+  });
+
+  it('makes one app when two processes start together', async () => {
+    const database = await make();
+    const location = database.location === ':memory:' ? join(folder, 'twice.db') : database.location;
+    const servers = await Promise.all(
+      [0, 1].map(() => createPassageServer({ baseUrl, secret, database: location })),
+    );
+    expect(servers.filter(({ created }) => created)).toHaveLength(1);
+    for (const server of servers) {
+      expect(await server.apps.list()).toHaveLength(1);
+      await server.close();
+    }
+    await database.drop();
+  });
+
+  it('refuses a database of a newer version, or one whose migrations differ', async () => {
+    const database = await make();
+    const location = database.location === ':memory:' ? join(folder, 'newer.db') : database.location;
+    const storage = await openStorage(location);
+    await sql`insert into migrations (id, checksum) values (999, 'x')`.execute(storage.db);
+    await storage.close();
+    await expect(openStorage(location)).rejects.toThrow('newer version');
+    await database.drop();
+  });
+
+  it('keeps no secret as it is', async () => {
+    const database = await make();
+    const location = database.location === ':memory:' ? join(folder, 'grep.db') : database.location;
+    const server = await TestServer.start(async () => ({ location, drop: async () => {} }));
+    const { refreshToken } = await server.register('ada@example.com');
+    const link = await server.createLink('ada@example.com');
+    const { otpId, code } = await server.sendCode('ada@example.com');
+    const { body } = await server.auth('POST', '/login/webauthn/start', {});
+    const storage = await openStorage(location);
+    const tables = [
+      'apps',
+      'api_keys',
+      'signing_keys',
+      'users',
+      'devices',
+      'handshakes',
+      'codes',
+      'links',
+      'sessions',
+      'refresh_tokens',
+      'meta',
+    ] as const;
+    const rows = await Promise.all(tables.map((table) => storage.db.selectFrom(table).selectAll().execute()));
+    const text = JSON.stringify(rows);
+    await storage.close();
+    await server.server.close();
+    const { handshake } = body;
+    const { d, p, q } = signingKey;
+    for (const value of [
+      refreshToken,
+      link.id,
+      link.secret,
+      otpId,
+      handshake.id,
+      handshake.challenge.publicKey.challenge,
+      server.apiKey,
+      d,
+      p,
+      q,
+    ]) {
+      expect(text).not.toContain(value);
+    }
+    expect(text).not.toContain(`"${code}"`);
+    await database.drop();
+  });
+});
+
+describe('SQLite', () => {
+  it('is durable, and backed up while it is in use', async () => {
+    const location = join(folder, 'backup.db');
+    const server = await TestServer.start(async () => ({ location, drop: async () => {} }));
+    const { refreshToken } = await server.register('ada@example.com');
+    const copy = join(folder, 'copy.db');
+    await server.server.backup(copy);
+    await server.server.close();
+    expect(readFileSync(copy).subarray(0, 15).toString()).toBe('SQLite format 3');
+    const restored = await createPassageServer({ baseUrl, secret, database: copy });
+    await restored.voidSecrets();
+    const storage = await openStorage(copy);
+    expect((await sql`pragma integrity_check`.execute(storage.db)).rows).toEqual([{ integrity_check: 'ok' }]);
+    expect((await sql`pragma synchronous`.execute(storage.db)).rows).toEqual([{ synchronous: 2 }]);
+    expect((await sql`pragma journal_mode`.execute(storage.db)).rows).toEqual([{ journal_mode: 'wal' }]);
+    expect(await storage.db.selectFrom('devices').selectAll().execute()).toHaveLength(1);
+    expect(await storage.db.selectFrom('refresh_tokens').selectAll().execute()).toHaveLength(0);
+    expect(refreshToken).toBeTruthy();
+    await storage.close();
+    await restored.close();
+  });
+});
