@@ -1,5 +1,4 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createAdministration, createFirstApp, type PassageApps } from './administration.ts';
 import { createClientReader } from './client.ts';
 import type { OutboxMessage } from './delivery/delivery.ts';
@@ -7,6 +6,7 @@ import { outbox } from './delivery/outbox.ts';
 import { WireError } from './errors.ts';
 import { createHttp, refuse } from './http.ts';
 import { Keys } from './keys.ts';
+import { type Listener, openListener } from './listener.ts';
 import { backUp, changeSecret, sweep, voidSecrets } from './maintenance.ts';
 import { createMetrics } from './metrics.ts';
 import { answerNode } from './node.ts';
@@ -88,7 +88,7 @@ function assemble(
   const clients = createClientReader(service.options.trustedProxies);
   const sweeping = setInterval(() => void sweepQuietly(service), 10 * 60_000).unref();
   const http = createHttp(service, clients.read);
-  let server: Server | undefined;
+  let listener: Listener | undefined;
   let closing: Promise<void> | undefined;
 
   const answer: PassageServer['fetch'] = async (request, connection) => {
@@ -117,21 +117,13 @@ function assemble(
     voidSecrets: () => voidSecrets(service.db),
     rotateSecret: (secret) => changeSecret(service.storage, service.keys, createSecrets(readSecret(secret))),
     async listen({ port = 3000, host } = {}) {
-      server = createServer(handler);
-      // Slow headers and bodies hold a socket for this long and no longer.
-      server.headersTimeout = 10_000;
-      server.requestTimeout = 30_000;
-      await new Promise<void>((resolve, reject) => {
-        server?.once('error', reject);
-        server?.listen(port, host, resolve);
-      });
-      const address = server.address() as AddressInfo;
-      return { url: service.options.baseUrl, port: address.port };
+      listener = await openListener(handler, port, host);
+      return { url: service.options.baseUrl, port: listener.port };
     },
     close() {
       closing ??= (async () => {
         clearInterval(sweeping);
-        if (server) await stop(server);
+        await listener?.close();
         await service.storage.close();
       })();
       return closing;
@@ -143,12 +135,4 @@ async function sweepQuietly(service: Service): Promise<void> {
   await sweep(service.db, service.clock()).catch((error: Error) => {
     service.options.logger.warn({ reason: error.message }, 'Expired rows could not be deleted');
   });
-}
-
-async function stop(server: Server): Promise<void> {
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  server.closeIdleConnections();
-  const timer = setTimeout(() => server.closeAllConnections(), 8_000);
-  await closed;
-  clearTimeout(timer);
 }
