@@ -1,0 +1,14 @@
+import { expect, it } from 'vitest';
+import * as server from './index.ts';
+
+it('has the public names', () => {
+  expect(Object.keys(server).sort()).toMatchInlineSnapshot(`
+    [
+      "DeliveryError",
+      "createPassageServer",
+      "outbox",
+      "smtp",
+      "webhook",
+    ]
+  `);
+});
