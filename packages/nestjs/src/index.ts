@@ -1,1 +1,10 @@
-export {};
+/**
+ * Passage for NestJS 11 and 12, on Express and on Fastify.
+ *
+ * @module
+ */
+export * from '@passage-auth/core';
+export { CurrentPrincipal, CurrentUser, OptionalAuth, Public, UserId } from './decorators.ts';
+export { PassageException } from './errors.ts';
+export { PassageGuard } from './guard.ts';
+export { PassageModule, type PassageModuleExtras, type PassageOptionsFactory } from './module.ts';

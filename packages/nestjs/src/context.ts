@@ -1,0 +1,113 @@
+import type { IncomingMessage } from 'node:http';
+import type { ArgumentsHost, ContextType } from '@nestjs/common';
+import type { Principal, RequestHeaders } from '@passage-auth/core';
+
+/** What the guard and the decorators see of a call, whatever its transport. */
+export type Carrier = { passage?: Principal | undefined };
+
+/** An Express or Fastify request, or the context of a GraphQL subscription. */
+interface Call extends Carrier {
+  method?: string;
+  headers?: RequestHeaders;
+  headersDistinct?: RequestHeaders;
+  raw?: IncomingMessage;
+  extra?: { request?: Call };
+  connectionParams?: Values;
+}
+
+interface GraphQLContext extends Call {
+  req?: Call;
+  reply?: { request: Call };
+}
+
+interface Client extends Carrier {
+  /** The request that opened the connection: Socket.IO keeps it; over `ws` the gateway has to. */
+  request?: Call;
+  /** Socket.IO's place for credentials: browsers cannot set headers here. */
+  handshake?: { auth: Values };
+}
+
+interface RpcContext extends Carrier {
+  /** gRPC metadata. */
+  getMap?(): Values;
+  /** NATS. */
+  getHeaders?(): Values;
+  /** Kafka and RabbitMQ. */
+  getMessage?(): { headers?: Values; properties?: { headers?: Values } };
+}
+
+type Values = Record<string, unknown>;
+
+/** `getType()`, with the name that `@nestjs/graphql` adds. */
+export function typeOf(host: ArgumentsHost): ContextType | 'graphql' {
+  return host.getType<ContextType | 'graphql'>();
+}
+
+/** Returns the object that lives as long as the call, or the connection, and carries its principal. */
+export function carrierOf(host: ArgumentsHost): Carrier {
+  switch (typeOf(host)) {
+    case 'graphql':
+      return graphQLCallOf(host);
+    case 'ws':
+      return host.switchToWs().getClient<Carrier>();
+    case 'rpc':
+      return host.switchToRpc().getContext<Carrier>();
+    default:
+      return host.switchToHttp().getRequest<Carrier>();
+  }
+}
+
+/** Returns the HTTP method, for calls whose method says what they do. */
+export function methodOf(host: ArgumentsHost): string | undefined {
+  if (typeOf(host) === 'http') return host.switchToHttp().getRequest<Call>().method;
+  // What comes over a socket may change something, although the socket was opened by GET.
+  const { method, extra } = typeOf(host) === 'graphql' ? graphQLCallOf(host) : {};
+  return extra ? undefined : method;
+}
+
+/** Returns the headers that may carry credentials. */
+export function headersOf(host: ArgumentsHost): RequestHeaders {
+  switch (typeOf(host)) {
+    case 'graphql': {
+      const call = graphQLCallOf(host);
+      return authorizationOf(call.connectionParams) ?? headersOfRequest(call.extra?.request ?? call);
+    }
+    case 'ws': {
+      const { request, handshake } = host.switchToWs().getClient<Client>();
+      const token = handshake?.auth.token;
+      return typeof token === 'string' ? { authorization: `Bearer ${token}` } : headersOfRequest(request);
+    }
+    case 'rpc':
+      return headersOfRpc(host);
+    default:
+      return headersOfRequest(host.switchToHttp().getRequest<Call>());
+  }
+}
+
+function headersOfRequest(request: Call = {}): RequestHeaders {
+  // Node drops repeated headers from `headers`; a repeated Authorization must be seen to be refused.
+  return (request.raw ?? request).headersDistinct ?? request.headers ?? {};
+}
+
+function graphQLCallOf(host: ArgumentsHost): Call {
+  // Arguments of a resolver: parent, arguments, context, info. Drivers differ in where they put the request.
+  const context = host.getArgByIndex<GraphQLContext>(2);
+  return context.req ?? context.reply?.request ?? context;
+}
+
+function headersOfRpc(host: ArgumentsHost): RequestHeaders {
+  const rpc = host.switchToRpc();
+  const call = rpc.getContext<RpcContext>();
+  const message = call.getMessage?.();
+  const values = call.getMap?.() ?? call.getHeaders?.() ?? message?.properties?.headers ?? message?.headers;
+  // TCP and Redis have no headers but those in the message itself.
+  const { headers } = rpc.getData<{ headers?: Values } | undefined>() ?? {};
+  return authorizationOf(values ?? headers) ?? {};
+}
+
+/** Takes what is called `authorization` from values of any shape: strings, buffers, lists of them. */
+function authorizationOf(values: Values = {}): RequestHeaders | undefined {
+  const found = typeof values.get === 'function' ? values.get('authorization') : values.authorization;
+  const value = found ?? values.Authorization;
+  return value === undefined ? undefined : { authorization: [value].flat().map(String) };
+}

@@ -1,0 +1,70 @@
+import { All, Controller, Get, type INestApplication, Module, Post, UseGuards } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { ExpressAdapter } from '@nestjs/platform-express';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import { type Setup, testAdapter } from '../../../tests/contract/contract.ts';
+import {
+  CurrentPrincipal,
+  CurrentUser,
+  OptionalAuth,
+  PassageGuard,
+  PassageModule,
+  type PassageUser,
+  type Principal,
+  Public,
+  UserId,
+} from './index.ts';
+
+function createModule({ options, reached }: Setup) {
+  @Controller()
+  @UseGuards(PassageGuard)
+  class AppController {
+    @Get('me')
+    me(@CurrentUser() user: PassageUser) {
+      return answer(user);
+    }
+
+    @Post('me')
+    change(@CurrentUser() user: PassageUser) {
+      return answer(user);
+    }
+
+    @All('any-method')
+    anyMethod(@CurrentPrincipal() principal: Principal) {
+      reached();
+      return { userId: principal.userId };
+    }
+
+    @Get('anyone')
+    @OptionalAuth()
+    anyone(@UserId() userId: string | undefined) {
+      return { userId: userId ?? null };
+    }
+
+    @Get('forgotten')
+    @Public()
+    forgotten(@UserId() userId: string) {
+      return { userId };
+    }
+  }
+
+  function answer({ id, email }: PassageUser) {
+    reached();
+    return { userId: id, email };
+  }
+
+  @Module({ imports: [PassageModule.forRoot(options)], controllers: [AppController] })
+  class AppModule {}
+
+  return AppModule;
+}
+
+const platforms = { Express: ExpressAdapter, Fastify: FastifyAdapter };
+
+for (const [platform, Adapter] of Object.entries(platforms)) {
+  testAdapter(`Nest on ${platform}`, async (setup) => {
+    const app: INestApplication = await NestFactory.create(createModule(setup), new Adapter());
+    await app.listen(0, '127.0.0.1');
+    return { origin: await app.getUrl(), close: () => app.close() };
+  });
+}

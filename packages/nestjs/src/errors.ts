@@ -1,0 +1,88 @@
+import {
+  type ArgumentsHost,
+  Catch,
+  type ExceptionFilter,
+  HttpException,
+  Inject,
+  Logger,
+} from '@nestjs/common';
+import { BaseExceptionFilter, HttpAdapterHost } from '@nestjs/core';
+import { isPassageError, type PassageError } from '@passage-auth/core';
+import { throwError } from 'rxjs';
+import { typeOf } from './context.ts';
+
+/** A Passage error as Nest and its filters know errors. The Passage error is its `cause`. */
+export class PassageException extends HttpException {
+  override readonly cause: PassageError;
+  /** What GraphQL answers beside the message. */
+  readonly extensions: { code: string; status: number };
+
+  /** @internal */
+  constructor(cause: PassageError) {
+    super(cause.toJSON(), cause.status);
+    this.cause = cause;
+    this.message = cause.message;
+    this.extensions = { code: cause.code, status: cause.status };
+  }
+}
+
+const logger = new Logger('Passage');
+
+/**
+ * Returns the exception that a call's kind of transport understands. Over HTTP it sets the headers by itself, so that
+ * they are kept whichever filter answers: Nest knows no headers of errors.
+ *
+ * @internal
+ */
+export async function toException(error: PassageError, host: ArgumentsHost, adapters: HttpAdapterHost) {
+  report(error);
+  switch (typeOf(host)) {
+    // Global filters do not reach gateways, so the exception has to be theirs. Loaded only where the app has gateways.
+    case 'ws':
+      return new (await import('@nestjs/websockets')).WsException(payloadOf(error));
+    case 'rpc':
+      return new (await import('@nestjs/microservices')).RpcException(payloadOf(error));
+    case 'http':
+      setHeaders(error, host, adapters);
+  }
+  return new PassageException(error);
+}
+
+// Errors of any copy of this package count.
+const AnyPassageError = Object.defineProperty(class {}, Symbol.hasInstance, { value: isPassageError });
+
+/** Answers Passage errors that handlers throw, or calls of the client in them. @internal */
+@Catch(AnyPassageError)
+export class PassageFilter implements ExceptionFilter<PassageError> {
+  readonly #adapters: HttpAdapterHost;
+
+  constructor(@Inject(HttpAdapterHost) adapters: HttpAdapterHost) {
+    this.#adapters = adapters;
+  }
+
+  catch(error: PassageError, host: ArgumentsHost): unknown {
+    report(error);
+    if (typeOf(host) === 'rpc') return throwError(() => payloadOf(error));
+    const exception = new PassageException(error);
+    // GraphQL takes an error that is returned for one that is thrown.
+    if (typeOf(host) !== 'http') return exception;
+    setHeaders(error, host, this.#adapters);
+    return new BaseExceptionFilter(this.#adapters.httpAdapter).catch(exception, host);
+  }
+}
+
+/** The form in which Nest sends exceptions over sockets and between services. */
+function payloadOf({ message, code }: PassageError) {
+  return { status: 'error', message, code };
+}
+
+/** The caller's mistakes are none of the operator's. */
+function report(error: PassageError): void {
+  if (error.status >= 500) logger.error(error.message, error.stack);
+}
+
+function setHeaders(error: PassageError, host: ArgumentsHost, { httpAdapter }: HttpAdapterHost): void {
+  const response = host.switchToHttp().getResponse();
+  if (httpAdapter.isHeadersSent(response)) return;
+  for (const [name, value] of Object.entries(error.headers)) httpAdapter.setHeader(response, name, value);
+}

@@ -1,0 +1,86 @@
+import {
+  ConfigurableModuleBuilder,
+  type DynamicModule,
+  Inject,
+  type InjectionToken,
+  Module,
+  type Provider,
+} from '@nestjs/common';
+import { APP_FILTER, APP_GUARD, ModulesContainer } from '@nestjs/core';
+import { type AdapterOptions, Passage } from '@passage-auth/core';
+import { PassageFilter } from './errors.ts';
+import { PassageGuard } from './guard.ts';
+import { describeAuthentication } from './swagger.ts';
+import { settingsOf } from './tokens.ts';
+
+/** What a module is told beside the options of its client. */
+export interface PassageModuleExtras {
+  /** Guard every handler of the app. Default is false: those under `@UseGuards(PassageGuard)`. */
+  global?: boolean | undefined;
+  /** Token of the client, for apps with several. Its guard is `PassageGuard.for(token)`. Default is the class `Passage`. */
+  token?: InjectionToken | undefined;
+}
+
+/** What `useClass` and `useExisting` of `forRootAsync` take. */
+export interface PassageOptionsFactory {
+  createPassageOptions(): AdapterOptions | Promise<AdapterOptions>;
+}
+
+const globally = Symbol('passage global');
+
+const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } = new ConfigurableModuleBuilder<AdapterOptions>({
+  moduleName: 'Passage',
+})
+  .setClassMethodName('forRoot')
+  .setFactoryMethodName('createPassageOptions')
+  .setExtras<PassageModuleExtras>(
+    { global: false, token: Passage },
+    (definition, { global, token = Passage }) => ({
+      ...definition,
+      global: true,
+      providers: [...(definition.providers ?? []), ...providersOf(token, global ?? false)],
+      exports: [token, settingsOf(token), PassageGuard.for(token)],
+    }),
+  )
+  .build();
+
+function providersOf(token: InjectionToken, global: boolean): Provider[] {
+  const guard = PassageGuard.for(token);
+  const inject = [MODULE_OPTIONS_TOKEN];
+  return [
+    { provide: token, inject, useFactory: (options: AdapterOptions) => Passage.from(options) },
+    {
+      provide: settingsOf(token),
+      inject,
+      useFactory: ({ optional, loadUser }: AdapterOptions) => ({ optional, loadUser }),
+    },
+    { provide: globally, useValue: global },
+    { provide: APP_FILTER, useClass: PassageFilter },
+    guard,
+    // By reference, so that `overrideGuard` and `overrideProvider` reach the global guard, too.
+    ...(global ? [{ provide: APP_GUARD, useExisting: guard }] : []),
+  ];
+}
+
+/**
+ * Module that provides the client of a Passage app and its guard to the whole application.
+ *
+ * @example
+ * ```ts
+ * @Module({ imports: [PassageModule.forRoot({ global: true })] })
+ * class AppModule {}
+ * ```
+ */
+@Module({})
+export class PassageModule extends ConfigurableModuleClass {
+  constructor(@Inject(ModulesContainer) modules: ModulesContainer, @Inject(globally) global: boolean) {
+    super();
+    describeAuthentication(modules, global);
+  }
+
+  /** @param options Those left out are read from the environment. */
+  static override forRoot(options: AdapterOptions & PassageModuleExtras = {}): DynamicModule {
+    // biome-ignore lint/complexity/noThisInStatic: the base class makes a module of the class it is called on.
+    return super.forRoot(options);
+  }
+}
