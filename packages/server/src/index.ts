@@ -4,6 +4,7 @@
  * @module
  */
 export type { ApiKeyDescription, AppDescription, PassageApps } from './administration.ts';
+export type { ElementCustomization } from './appearance.ts';
 export type { Delivery, Message, MessageKind, OutboxMessage } from './delivery/delivery.ts';
 export { DeliveryError, type DeliveryFailure } from './delivery/error.ts';
 export { type Outbox, type OutboxOptions, outbox } from './delivery/outbox.ts';
@@ -15,7 +16,6 @@ export type { NewApp, PassageServerOptions, ServerLogger } from './options.ts';
 export { createPassageServer, type PassageServer } from './server.ts';
 export type {
   AppSettings,
-  ElementCustomization,
   LayoutItem,
   MetadataField,
   MetadataType,

@@ -150,10 +150,10 @@ function createTables(db: Builder): Statement[] {
     index('users', 'app_id', 'email').unique(),
     index('users', 'app_id', 'phone').unique(),
     index('users', 'app_id', 'created_at', 'id'),
-    index('users', 'app_id', 'updated_at'),
-    index('users', 'app_id', 'last_login_at'),
-    index('users', 'app_id', 'login_count'),
-    index('users', 'app_id', 'status', 'created_at'),
+    index('users', 'app_id', 'updated_at', 'id'),
+    index('users', 'app_id', 'last_login_at', 'id'),
+    index('users', 'app_id', 'login_count', 'id'),
+    index('users', 'app_id', 'status', 'created_at', 'id'),
     ofUser(
       key(
         table('devices', {

@@ -1,0 +1,33 @@
+/** Look of the official front end: wire names, as in its documentation. Colors are CSS hex, sizes pixels. */
+export type ElementCustomization = Readonly<Record<string, string | number>>;
+
+export const light: ElementCustomization = {
+  passage_container_background_color: '#ffffff',
+  passage_container_max_width: 300,
+  passage_input_box_background_color: '#ffffff',
+  passage_input_box_border_radius: 5,
+  passage_header_font_family: 'Helvetica',
+  passage_body_font_family: 'Helvetica',
+  passage_header_text_color: '#222222',
+  passage_body_text_color: '#222222',
+  passage_primary_button_background_color: '#121212',
+  passage_primary_button_text_color: '#f3f3f3',
+  passage_primary_button_hover_color: '#4d4d4d',
+  passage_primary_button_border_radius: 5,
+  passage_primary_button_border_color: '#121212',
+  passage_primary_button_border_width: 0,
+  passage_secondary_button_background_color: '#ffffff',
+  passage_secondary_button_text_color: '#222222',
+  passage_secondary_button_hover_color: '#d7d7d7',
+  passage_secondary_button_border_radius: 5,
+  passage_secondary_button_border_color: '#d7d7d7',
+  passage_secondary_button_border_width: 1,
+};
+
+export const dark: ElementCustomization = {
+  ...light,
+  passage_container_background_color: '#383838',
+  passage_input_box_background_color: '#4b4b4b',
+  passage_header_text_color: '#f3f3f3',
+  passage_body_text_color: '#f3f3f3',
+};
