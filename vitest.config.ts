@@ -1,19 +1,37 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
+const pathOf = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
 export default defineConfig({
   resolve: {
     // Tests run the sources; the built packages are tested as packed tarballs.
     alias: [
       {
         find: /^@passage-auth\/([a-z]+)$/,
-        replacement: fileURLToPath(new URL('packages/$1/src/index.ts', import.meta.url)),
+        replacement: pathOf('packages/$1/src/index.ts'),
       },
     ],
   },
   test: {
-    include: ['packages/*/src/**/*.test.ts', 'examples/*/src/**/*.test.ts', 'tests/**/*.test.ts'],
     testTimeout: 30_000,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'main',
+          include: ['packages/*/src/**/*.test.ts', 'examples/*/src/**/*.test.ts', 'tests/**/*.test.ts'],
+        },
+      },
+      {
+        // The same tests with the other major version of Nest.
+        extends: true,
+        resolve: {
+          alias: [{ find: /^@nestjs\//, replacement: pathOf('tests/nest11/node_modules/@nestjs/') }],
+        },
+        test: { name: 'Nest 11', include: ['packages/nestjs/src/**/*.test.ts'] },
+      },
+    ],
     coverage: {
       include: ['packages/*/src/**/*.ts'],
       reporter: ['text-summary'],

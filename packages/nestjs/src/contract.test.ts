@@ -1,5 +1,6 @@
 import { All, Controller, Get, type INestApplication, Module, Post, UseGuards } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
+import nest from '@nestjs/core/package.json' with { type: 'json' };
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { type Setup, testAdapter } from '../../../tests/contract/contract.ts';
@@ -62,7 +63,7 @@ function createModule({ options, reached }: Setup) {
 const platforms = { Express: ExpressAdapter, Fastify: FastifyAdapter };
 
 for (const [platform, Adapter] of Object.entries(platforms)) {
-  testAdapter(`Nest on ${platform}`, async (setup) => {
+  testAdapter(`Nest ${nest.version} on ${platform}`, async (setup) => {
     const app: INestApplication = await NestFactory.create(createModule(setup), new Adapter());
     await app.listen(0, '127.0.0.1');
     return { origin: await app.getUrl(), close: () => app.close() };
