@@ -58,7 +58,7 @@ export async function createPassageServer(options: PassageServerOptions): Promis
   const storage = await openStorage(resolved.database);
   try {
     const secrets = createSecrets(resolved.secret);
-    await requireSecret(storage.db, secrets);
+    await storage.db.transaction().execute((trx) => requireSecret(trx, secrets));
     const kept = outbox({ clock });
     const service: Service = {
       options: resolved,

@@ -2,14 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import {
-  CompiledQuery,
-  Kysely,
-  PostgresDialect,
-  SqliteDialect,
-  SqliteDriver,
-  type Transaction,
-} from 'kysely';
+import { Kysely, PostgresDialect, SqliteDialect, SqliteDriver, type Transaction } from 'kysely';
 import Database from 'libsql';
 import pg from 'pg';
 import { migrate } from './migrations.ts';
@@ -44,53 +37,48 @@ export async function openStorage(location: string): Promise<Storage> {
   return { kind, db, close: () => db.destroy() };
 }
 
+/** How long another process may hold the write lock, in milliseconds. */
+const busyLimit = 5_000;
+
 function sqliteDialect(location: string): SqliteDialect {
   if (location !== ':memory:') mkdirSync(dirname(resolve(location)), { recursive: true, mode: 0o700 });
-  const database = new Database(location, { timeout: busyStep });
+  const database = new Database(location, { timeout: busyLimit });
   // An acknowledged write has to survive a power cut: https://www.sqlite.org/pragma.html#pragma_synchronous
   database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON');
-  return new ImmediateSqliteDialect({
-    database: database as never,
-    async onCreateConnection(connection) {
-      const execute = connection.executeQuery.bind(connection);
-      connection.executeQuery = (query) => waitForLock(async () => execute(query));
-    },
-  });
-}
-
-/** How long another process may hold the lock, and how long this one stands still for it at a time, in milliseconds. */
-const busyLimit = 5_000;
-const busyStep = 20;
-
-/** The driver is synchronous: waiting in it would stop this process, so it waits little, and the rest of the time here. */
-async function waitForLock<T>(execute: () => Promise<T>): Promise<T> {
-  const deadline = Date.now() + busyLimit;
-  for (;;) {
-    try {
-      return await execute();
-    } catch (error) {
-      const busy = /^SQLITE_(BUSY|LOCKED)/.test((error as { code?: string }).code ?? '');
-      if (!busy || Date.now() > deadline) throw error;
-      await delay(busyStep);
-    }
-  }
+  return new ImmediateSqliteDialect(database);
 }
 
 /** Takes the write lock at the start of a transaction, so that none fails halfway because another process writes. */
 class ImmediateSqliteDialect extends SqliteDialect {
-  readonly #config: ConstructorParameters<typeof SqliteDialect>[0];
+  readonly #database: Database.Database;
 
-  constructor(config: ConstructorParameters<typeof SqliteDialect>[0]) {
-    super(config);
-    this.#config = config;
+  constructor(database: Database.Database) {
+    super({ database: database as never });
+    this.#database = database;
   }
 
   override createDriver() {
-    const driver = new SqliteDriver(this.#config);
-    driver.beginTransaction = async (connection) => {
-      await connection.executeQuery(CompiledQuery.raw('begin immediate'));
-    };
+    const driver = new SqliteDriver({ database: this.#database as never });
+    driver.beginTransaction = () => begin(this.#database);
     return driver;
+  }
+}
+
+/** The driver is synchronous: waiting for the lock in it would stop this process, so the wait is here. */
+async function begin(database: Database.Database): Promise<void> {
+  const deadline = Date.now() + busyLimit;
+  for (;;) {
+    try {
+      // Not by a prepared statement: libsql leaves one that was busy open, and then cannot commit.
+      database.exec('PRAGMA busy_timeout = 0; BEGIN IMMEDIATE');
+      return;
+    } catch (error) {
+      const busy = /^SQLITE_(BUSY|LOCKED)/.test((error as { code?: string }).code ?? '');
+      if (!busy || Date.now() > deadline) throw error;
+    } finally {
+      database.exec(`PRAGMA busy_timeout = ${busyLimit}`);
+    }
+    await delay(10);
   }
 }
 
