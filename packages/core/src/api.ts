@@ -70,7 +70,9 @@ export function createApi(options: ResolvedOptions): CallApi {
     ).catch((error: unknown) => {
       throw call.signal?.aborted ? call.signal.reason : translate(error);
     });
-    return call.envelope ? unwrap(answer, call.envelope) : {};
+    if (call.envelope) return unwrap(answer, call.envelope);
+    // Lists are not wrapped, and what deletes answers nothing.
+    return typeof answer === 'object' && answer !== null ? answer : {};
   };
 }
 
