@@ -19,12 +19,12 @@ export async function readBody<Body>(request: Request, schema: z.ZodType<Body>):
   return check(schema, withoutNulls(parse(text)));
 }
 
-/** Checks the query. A parameter given twice is refused. */
+/** Checks the query. A parameter given several times arrives as a list, which most schemas refuse. */
 export function readQuery<Query>(url: URL, schema: z.ZodType<Query>): Query {
-  const entries = [...url.searchParams];
-  const names = new Set(entries.map(([name]) => name));
-  if (names.size !== entries.length)
-    throw new WireError('invalid_request', 'query: must not repeat a parameter.');
+  const entries = [...new Set(url.searchParams.keys())].map((name) => {
+    const values = url.searchParams.getAll(name);
+    return [name, values.length > 1 ? values : values[0]];
+  });
   return check(schema, Object.fromEntries(entries));
 }
 

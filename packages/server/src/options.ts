@@ -16,9 +16,9 @@ export interface PassageServerOptions {
    * Public URL of the server, with the path it is mounted at, for example `https://www.example.com/passage`. Routes live below
    * its path and tokens name it as their issuer. https, or http on loopback only.
    */
-  baseUrl: string;
+  baseUrl: string | undefined;
   /** At least 32 random bytes, in base64: encrypts signing keys and peppers hashes. Keep it, for without it the database is of no use. */
-  secret: string;
+  secret: string | undefined;
   /** SQLite file, `:memory:`, or a `postgres://` URL. Default is `.passage/passage.db`. */
   database?: string | undefined;
   /** App to make when the database has none. Default is an app whose `authOrigin` is the origin of `baseUrl`. */
@@ -89,7 +89,7 @@ export function resolveOptions(options: PassageServerOptions): ResolvedOptions {
   };
 }
 
-function readBaseUrl(text: string): URL {
+function readBaseUrl(text: string | undefined): URL {
   const rule =
     '"baseUrl" option must be an https URL, or http on this machine, without query, fragment and credentials';
   if (typeof text !== 'string' || !URL.canParse(text)) throw new TypeError(rule);
@@ -101,7 +101,7 @@ function readBaseUrl(text: string): URL {
 }
 
 /** @throws TypeError when it is too short, or not base64 */
-export function readSecret(text: string): Uint8Array {
+export function readSecret(text: string | undefined): Uint8Array {
   const rule =
     '"secret" option must be at least 32 random bytes in base64, made once, for example by: openssl rand -base64 32';
   if (typeof text !== 'string' || !/^[\w+/-]+={0,2}$/.test(text.trim())) throw new TypeError(rule);

@@ -22,7 +22,7 @@ export const linkRoutes: Route[] = [
       body: bodies.magicLink,
       status: 201,
       answer: z.object({ magic_link: magicLink }),
-      errors: [400, 401, 403],
+      errors: [400, 401],
     },
     createMagicLink,
   ),
@@ -35,7 +35,6 @@ async function createMagicLink(context: Context) {
     throw new WireError('invalid_request', 'redirect_url: must be a path or an allowed URL.');
   }
   const { user, to } = await requireRecipient(context);
-  if (user.status === 'inactive') throw new WireError('operation_not_allowed', 'User is not active');
   const type = body.type ?? 'login';
   const ttl = body.ttl ?? Math.ceil(app.settings.authMethods.magicLink.ttl / 60);
   const link = await createLink(service, app, {

@@ -19,14 +19,14 @@ type Column =
   | 'last_login_at'
   | 'email_verified';
 
-const text: readonly Operator[] = ['eq', 'ne', 'gt', 'lt', 'like', 'not_like'];
+const texts: readonly Operator[] = ['eq', 'ne', 'gt', 'lt', 'like', 'not_like'];
 const order: readonly Operator[] = ['eq', 'ne', 'gt', 'lt'];
 
 /** Filters: their operators, and how their values are read. */
 const filters = {
-  identifier: { operators: text, read: (value: string) => value.toLowerCase() },
-  id: { operators: text, read: String },
-  status: { operators: text, read: String },
+  identifier: { operators: texts, read: (value: string) => value.toLowerCase() },
+  id: { operators: texts, read: String },
+  status: { operators: texts, read: String },
   login_count: { operators: order, read: readInteger },
   created_at: { operators: order, read: readTime },
   updated_at: { operators: order, read: readTime },
@@ -46,7 +46,9 @@ const sortable = [
   'email_verified',
 ] as const;
 
-const filterText = z.string().max(1_000).optional();
+const text = z.string().max(1_000);
+/** Given several times, all of them apply: a range has two ends. */
+const filterText = z.union([text, z.array(text).max(10)]).optional();
 const query = z.object({
   page: z.coerce.number().int().min(1).max(1_000_000_000).default(1),
   limit: z.coerce.number().int().min(1).max(500).default(15),
@@ -99,7 +101,7 @@ async function listUsers({ service, app, query }: RequestContext<Query, unknown>
     .where(anchor, '<', createdBefore * 1000)
     .where((users) =>
       users.and(
-        names.flatMap((name) => (query[name] === undefined ? [] : condition(users, name, query[name]))),
+        names.flatMap((name) => [query[name] ?? []].flat().map((given) => condition(users, name, given))),
       ),
     );
   let page = matching.selectAll();
@@ -202,8 +204,11 @@ function links(base: string, query: Query, total: number) {
   const last = Math.max(1, Math.ceil(total / query.limit));
   const to = (page: number) => {
     if (page < 1 || page > last) return { href: '' };
-    const set = Object.entries({ ...query, page }).filter(([, value]) => value !== undefined);
-    const parameters = new URLSearchParams(set.map(([name, value]) => [name, String(value)]));
+    const parameters = new URLSearchParams(
+      Object.entries({ ...query, page }).flatMap(([name, value]) =>
+        [value ?? []].flat().map((one) => [name, String(one)]),
+      ),
+    );
     parameters.sort();
     return { href: `${base.replace(/^https?:\/\//, '')}?${parameters}` };
   };
