@@ -106,8 +106,13 @@ function headersOfRpc(host: ArgumentsHost): RequestHeaders {
 }
 
 /** Takes what is called `authorization` from values of any shape: strings, buffers, lists of them. */
-function authorizationOf(values: Values = {}): RequestHeaders | undefined {
-  const found = typeof values.get === 'function' ? values.get('authorization') : values.authorization;
-  const value = found ?? values.Authorization;
-  return value === undefined ? undefined : { authorization: [value].flat().map(String) };
+function authorizationOf(values: Values | undefined): RequestHeaders | undefined {
+  const found = typeof values?.get === 'function' ? values.get('authorization') : values?.authorization;
+  const value = found ?? values?.Authorization;
+  return value === undefined ? undefined : { authorization: [value].flat().map(textOf) };
+}
+
+// Messages may hold anything, and not everything can be made a string.
+function textOf(value: unknown): string {
+  return typeof value === 'string' || value instanceof Uint8Array ? value.toString() : '';
 }

@@ -5,7 +5,9 @@
  *
  * @module
  */
+import { RequestMethod } from '@nestjs/common';
 import { MetadataScanner, type ModulesContainer } from '@nestjs/core';
+import type { InstanceWrapper } from '@nestjs/core/injector/instance-wrapper';
 import { accessOf, isGuarded } from './access.ts';
 
 // `DECORATORS` of `@nestjs/swagger/dist/constants`.
@@ -18,26 +20,45 @@ const responses = {
   503: { description: 'The token cannot be checked at the moment' },
 };
 
-/** Describes the guarded handlers of every controller. What the app itself says about a handler stays. */
+type Handler = (...args: never) => unknown;
+
+/** Describes the guarded handlers of every controller. What the app itself says about them stays. */
 export function describeAuthentication(modules: ModulesContainer, global: boolean): void {
-  const scanner = new MetadataScanner();
   for (const { controllers } of modules.values()) {
     for (const { metatype } of controllers.values()) {
-      if (typeof metatype !== 'function') continue;
-      const guarded = global || isGuarded(metatype);
-      for (const name of scanner.getAllMethodNames(metatype.prototype)) {
-        const handler = metatype.prototype[name];
-        if (guarded || isGuarded(handler)) describeHandler(metatype, handler);
-      }
+      if (metatype) describeController(metatype, global || isGuarded(metatype));
     }
   }
 }
 
-function describeHandler(type: object, handler: object): void {
-  const access = accessOf(type, handler);
-  if (access === 'public') return;
-  const security = [{ bearer: [] }, ...(access === 'optional' ? [{}] : [])];
-  if (!Reflect.hasMetadata(securityKey, handler)) Reflect.defineMetadata(securityKey, security, handler);
-  const own = Reflect.getMetadata(responseKey, handler);
-  Reflect.defineMetadata(responseKey, { ...responses, ...own }, handler);
+function describeController(type: NonNullable<InstanceWrapper['metatype']>, guarded: boolean): void {
+  const names = new MetadataScanner().getAllMethodNames(type.prototype);
+  const handlers: Handler[] = names
+    .map((name) => type.prototype[name])
+    .filter((handler) => Reflect.hasMetadata('path', handler));
+  const described = handlers.filter(
+    (handler) => (guarded || isGuarded(handler)) && accessOf(type, handler) !== 'public',
+  );
+  for (const handler of described) addSecurity(type, handler);
+  // Answers of a class are added to those of its handlers, whereas those of a handler take the place of what Swagger
+  // finds out by itself. So they are the class's wherever they can be.
+  if (described.length === handlers.length) addResponses(type, {});
+  else for (const handler of described) addResponses(handler, successOf(handler));
+}
+
+function addSecurity(type: object, handler: Handler): void {
+  if (Reflect.hasMetadata(securityKey, handler) || Reflect.hasMetadata(securityKey, type)) return;
+  const anonymous = accessOf(type, handler) === 'optional' ? [{}] : [];
+  Reflect.defineMetadata(securityKey, [{ bearer: [] }, ...anonymous], handler);
+}
+
+function addResponses(target: object, success: object): void {
+  const own = Reflect.getMetadata(responseKey, target) ?? success;
+  Reflect.defineMetadata(responseKey, { ...responses, ...own }, target);
+}
+
+function successOf(handler: Handler): object {
+  const created = Reflect.getMetadata('method', handler) === RequestMethod.POST;
+  const status = Reflect.getMetadata('__httpCode__', handler) ?? (created ? 201 : 200);
+  return { [status]: { description: '' } };
 }
