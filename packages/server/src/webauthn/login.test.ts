@@ -141,6 +141,18 @@ describeDatabases('WebAuthn §7.2, login', (make) => {
     expect((await finish(server, mixed, authenticator)).status).toBe(401);
     expect((await finish(server, await start(server), authenticator)).status).toBe(200);
   });
+  it('4: refuses the handshake for adding a passkey, of the same user', async () => {
+    await using server = await TestServer.start(make);
+    const { authenticator, token } = await server.register(ada);
+    const { body } = await server.auth('POST', '/currentuser/devices/start', {}, { token });
+    const { id, challenge } = body.handshake;
+    const mixed = {
+      id,
+      challenge: { publicKey: { rpId: 'www.example.com', challenge: challenge.publicKey.challenge } },
+    };
+    expect((await finish(server, mixed, authenticator)).status).toBe(401);
+    expect((await finish(server, await start(server, ada), authenticator)).status).toBe(200);
+  });
   it('4: refuses a challenge after five minutes', async () => {
     await using server = await TestServer.start(make);
     const { authenticator } = await server.register(ada);
@@ -263,6 +275,15 @@ describeDatabases('WebAuthn §7.2, login', (make) => {
       expect((await finish(server, await start(server), authenticator, { counter })).status).toBe(status);
     }
     expect(server.log.filter((line) => /counter/.test(line))).toHaveLength(3);
+  });
+  it('9: takes one of two answers with the same counter that come at once', async () => {
+    await using server = await TestServer.start(make);
+    const { authenticator } = await server.register(ada);
+    const handshakes = [await start(server), await start(server)];
+    const answers = await Promise.all(
+      handshakes.map((handshake) => finish(server, handshake, authenticator, { counter: 5 })),
+    );
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 401]);
   });
   it('9: takes a counter that stays 0', async () => {
     await using server = await TestServer.start(make);
