@@ -55,7 +55,11 @@ export async function requireKey(
   if (!row) throw new WireError('invalid_access_token');
   const now = service.clock();
   if (now - (row.last_used_at ?? 0) > 60_000) {
-    await service.db.updateTable('api_keys').set({ last_used_at: now }).where('id', '=', row.id).execute();
+    const update = service.db.updateTable('api_keys').set({ last_used_at: now }).where('id', '=', row.id);
+    // Reading goes on while the disk is full.
+    await update.execute().catch((error: Error) => {
+      service.options.logger.warn({ reason: error.message }, 'Use of an API key could not be noted');
+    });
   }
 }
 

@@ -1,6 +1,5 @@
 import { WireError } from '../errors.ts';
 import type { Identifier } from '../identifiers.ts';
-import { randomText } from '../secrets.ts';
 import type { App, Service } from '../service.ts';
 import type { UserRow } from '../storage/schema.ts';
 import { findOrInsertUser, findUserByIdentifier, publicUserView } from '../users.ts';
@@ -97,6 +96,3 @@ export function decoyCredentials(service: Service, app: App, value: string) {
     },
   ];
 }
-
-/** Id of a code or link that was never made. */
-export const decoyToken = randomText;

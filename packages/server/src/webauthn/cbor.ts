@@ -7,14 +7,12 @@ const maxDepth = 8;
  * Checks that bytes are exactly one CBOR item of the kind that authenticators send: definite lengths, no tags and floats, no key
  * twice, not deeply nested. The decoder used afterwards is lenient in all of these.
  *
- * @param partial Whether bytes may follow the item.
- * @returns Length of the item.
+ * @throws {@link CeremonyError}
  * @see CTAP 2.2 §8 (canonical CBOR), RFC 8949 §5.6
  */
-export function requireStrictCbor(bytes: Uint8Array, partial = false): number {
+export function requireStrictCbor(bytes: Uint8Array): void {
   const end = skipItem(bytes, 0, 0);
-  if (!partial && end !== bytes.length) throw new CeremonyError('CBOR: bytes follow the item');
-  return end;
+  if (end !== bytes.length) throw new CeremonyError('CBOR: bytes follow the item');
 }
 
 function skipItem(bytes: Uint8Array, start: number, depth: number): number {
