@@ -83,19 +83,22 @@ describeDatabases('Strict enumeration', (make) => {
   });
 });
 
-it('takes like times for known and unknown addresses', async () => {
-  const memory = async () => ({ location: ':memory:', drop: async () => {} });
-  await using server = await TestServer.start(memory, { enumeration: 'strict' });
-  await server.register(known);
-  const median = async (identifier: string) => {
-    const times: number[] = [];
-    for (let round = 0; round < 100; round++) {
-      const start = performance.now();
-      await server.auth('POST', '/login/webauthn/start', { identifier });
-      times.push(performance.now() - start);
+it.each(['/login/webauthn/start', '/login/otp', '/login/magic-link'])(
+  '%s takes like times for known and unknown addresses',
+  async (path) => {
+    const memory = async () => ({ location: ':memory:', drop: async () => {} });
+    await using server = await TestServer.start(memory, { enumeration: 'strict' });
+    await server.register(known);
+    const times: Record<string, number[]> = { [known]: [], [unknown]: [] };
+    for (let round = 0; round < 220; round++) {
+      // In turns, so that whatever slows the machine down slows both.
+      for (const identifier of [known, unknown]) {
+        const start = performance.now();
+        await server.auth('POST', path, { identifier });
+        if (round >= 20) times[identifier]?.push(performance.now() - start);
+      }
     }
-    return times.sort((a, b) => a - b)[50] ?? 0;
-  };
-  await median(known); // warm
-  expect(Math.abs((await median(known)) - (await median(unknown)))).toBeLessThan(5);
-});
+    const [first = 0, second = 0] = Object.values(times).map((list) => list.sort((a, b) => a - b)[100]);
+    expect(Math.abs(first - second)).toBeLessThan(5);
+  },
+);

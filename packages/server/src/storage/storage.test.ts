@@ -104,6 +104,34 @@ describeDatabases('Storage', (make) => {
     await database.drop();
   });
 
+  it('lets a second process go on where the first one was', async () => {
+    const database = await make();
+    const location = database.location === ':memory:' ? join(folder, 'shared.db') : database.location;
+    const first = await TestServer.start(async () => ({ ...database, location }), { rateLimits: {} });
+    const second = await createPassageServer({ baseUrl, secret, database: location });
+    const call = async (path: string, body: object) => {
+      const init = {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json' },
+        body: JSON.stringify(body),
+      };
+      const response = await second.fetch(new Request(`${baseUrl}/auth/v1/apps/${first.appId}${path}`, init));
+      return { status: response.status, body: await response.json() };
+    };
+    const { authenticator, refreshToken } = await first.register('ada@example.com');
+    const start = await first.auth('POST', '/login/webauthn/start', {});
+    const { handshake } = start.body;
+    const handshake_response = await authenticator.get(handshake.challenge.publicKey);
+    const login = { handshake_id: handshake.id, handshake_response };
+    expect((await call('/login/webauthn/finish', login)).status).toBe(200);
+    expect((await call('/tokens', { refresh_token: refreshToken })).status).toBe(201);
+    expect((await first.auth('POST', '/tokens', { refresh_token: refreshToken })).status).toBe(401);
+    for (let message = 0; message < 5; message++) await first.sendCode('ada@example.com');
+    expect((await call('/login/otp', { identifier: 'ada@example.com' })).status).toBe(429);
+    await second.close();
+    await first[Symbol.asyncDispose]();
+  });
+
   it('refuses a database of a newer version, or one whose migrations differ', async () => {
     const database = await make();
     const location = database.location === ':memory:' ? join(folder, 'newer.db') : database.location;
