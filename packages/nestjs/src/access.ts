@@ -19,5 +19,6 @@ export function accessOf(type: object, handler: object): Access | undefined {
 /** Tells whether `@UseGuards` names a guard of this package here. */
 export function isGuarded(target: object): boolean {
   const guards: readonly object[] = Reflect.getMetadata('__guards__', target) ?? [];
-  return guards.some((guard) => guardKey in (typeof guard === 'function' ? guard.prototype : guard));
+  // Nest takes classes and instances.
+  return guards.some((guard) => guardKey in (typeof guard === 'function' ? guard : guard.constructor));
 }

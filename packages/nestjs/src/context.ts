@@ -15,11 +15,6 @@ interface Call extends Carrier {
   connectionParams?: Values;
 }
 
-interface GraphQLContext extends Call {
-  req?: Call;
-  reply?: { request: Call };
-}
-
 interface Client extends Carrier {
   /** The request that opened the connection: Socket.IO keeps it; over `ws` the gateway has to. */
   request?: Call;
@@ -90,9 +85,9 @@ function headersOfRequest(request: Call = {}): RequestHeaders {
 }
 
 function graphQLCallOf(host: ArgumentsHost): Call {
-  // Arguments of a resolver: parent, arguments, context, info. Drivers differ in where they put the request.
-  const context = host.getArgByIndex<GraphQLContext>(2);
-  return context.req ?? context.reply?.request ?? context;
+  // Arguments of a resolver: parent, arguments, context, info. The drivers of Nest put the request into the context.
+  const context = host.getArgByIndex<{ req?: Call } & Call>(2);
+  return context.req ?? context;
 }
 
 function headersOfRpc(host: ArgumentsHost): RequestHeaders {

@@ -81,8 +81,13 @@ function report(error: PassageError): void {
   if (error.status >= 500) logger.error(error.message, error.stack);
 }
 
-function setHeaders(error: PassageError, host: ArgumentsHost, { httpAdapter }: HttpAdapterHost): void {
+function setHeaders(
+  error: PassageError,
+  host: ArgumentsHost,
+  { httpAdapter }: Partial<HttpAdapterHost>,
+): void {
   const response = host.switchToHttp().getResponse();
-  if (httpAdapter.isHeadersSent(response)) return;
+  // A guard that the app has made by itself may know no adapter.
+  if (!httpAdapter || httpAdapter.isHeadersSent(response)) return;
   for (const [name, value] of Object.entries(error.headers)) httpAdapter.setHeader(response, name, value);
 }

@@ -12,6 +12,8 @@ import {
   UseGuards,
 } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { Test } from '@nestjs/testing';
 import { describe, expect, it } from 'vitest';
 import { passageForTest, signIn, startApp } from './app.fixture.ts';
 import {
@@ -37,6 +39,9 @@ function createLog() {
 }
 
 describe('decorators', () => {
+  const client = new Passage({ appId: 'app', baseUrl: 'https://passage.example.com' });
+  const instance = new PassageGuard(client, {}, new HttpAdapterHost());
+
   @Controller()
   @Public()
   class PublicController {
@@ -48,6 +53,12 @@ describe('decorators', () => {
     @Get('guarded')
     @UseGuards(PassageGuard)
     guarded() {
+      return {};
+    }
+
+    @Get('instance')
+    @UseGuards(instance)
+    instance() {
       return {};
     }
 
@@ -71,6 +82,7 @@ describe('decorators', () => {
       });
       await http.get('/open').expect(200);
       await http.get('/guarded').expect(401);
+      await http.get('/instance').expect(401);
     }
   });
 
@@ -288,6 +300,22 @@ describe('tests of apps', () => {
           : builder.overrideGuard(PassageGuard).useValue(stand),
     );
     await http.get(global ? '/me' : '/guarded/me').expect(200, { userId: 'ada' });
+  });
+
+  it('can use `inject` of Fastify', async () => {
+    const passage = await passageForTest();
+    const { authorization, user } = await signIn(passage);
+    const module = await Test.createTestingModule({
+      imports: [PassageModule.forRoot({ ...passage.options, global: true })],
+      controllers: [MeController],
+    }).compile();
+    const app = module.createNestApplication<NestFastifyApplication>(new FastifyAdapter());
+    await app.init();
+    const known = await app.inject({ url: '/me', headers: { authorization } });
+    expect([known.statusCode, known.json()]).toEqual([200, { userId: user.id }]);
+    const unknown = await app.inject({ url: '/me' });
+    expect([unknown.statusCode, unknown.headers['www-authenticate']]).toEqual([401, 'Bearer']);
+    await app.close();
   });
 
   it('can override the client', async () => {

@@ -34,6 +34,8 @@ const guards = new Map<InjectionToken, Type<PassageGuard>>();
  */
 @Injectable()
 export class PassageGuard implements CanActivate {
+  /** Marks the class and those made from it. @internal */
+  static readonly [guardKey] = true;
   readonly #passage: Passage;
   readonly #settings: Settings;
   readonly #adapters: HttpAdapterHost;
@@ -54,11 +56,6 @@ export class PassageGuard implements CanActivate {
     const guard = guards.get(token) ?? createGuard(token);
     guards.set(token, guard);
     return guard;
-  }
-
-  /** Marks the class, wherever it comes from. @internal */
-  get [guardKey](): true {
-    return true;
   }
 
   async canActivate(context: ExecutionContext): Promise<boolean> {

@@ -58,7 +58,7 @@ describe('PassageModule.forRoot', () => {
     const { authorization, user } = await signIn(passage);
     for (const global of [true, false, undefined]) {
       const { http } = await startApp({
-        imports: [PassageModule.forRoot({ ...passage.options, global })],
+        imports: [PassageModule.forRoot({ ...passage.options, global, token: undefined })],
         controllers: [BareController],
       });
       // Without a guard `@UserId()` refuses, whatever was sent.

@@ -38,13 +38,14 @@ const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } = new ConfigurableModule
     (definition, { global, token = Passage }) => ({
       ...definition,
       global: true,
-      providers: [...(definition.providers ?? []), ...providersOf(token, global ?? false)],
+      // The builder always adds the options.
+      providers: [...(definition.providers as Provider[]), ...providersOf(token, global)],
       exports: [token, settingsOf(token), PassageGuard.for(token)],
     }),
   )
   .build();
 
-function providersOf(token: InjectionToken, global: boolean): Provider[] {
+function providersOf(token: InjectionToken, global = false): Provider[] {
   const guard = PassageGuard.for(token);
   const inject = [MODULE_OPTIONS_TOKEN];
   return [

@@ -5,9 +5,8 @@
  *
  * @module
  */
-import { RequestMethod } from '@nestjs/common';
+import { RequestMethod, type Type } from '@nestjs/common';
 import { MetadataScanner, type ModulesContainer } from '@nestjs/core';
-import type { InstanceWrapper } from '@nestjs/core/injector/instance-wrapper';
 import { accessOf, isGuarded } from './access.ts';
 
 // `DECORATORS` of `@nestjs/swagger/dist/constants`.
@@ -25,13 +24,14 @@ type Handler = (...args: never) => unknown;
 /** Describes the guarded handlers of every controller. What the app itself says about them stays. */
 export function describeAuthentication(modules: ModulesContainer, global: boolean): void {
   for (const { controllers } of modules.values()) {
-    for (const { metatype } of controllers.values()) {
-      if (metatype) describeController(metatype, global || isGuarded(metatype));
+    // A controller is its own token.
+    for (const type of controllers.keys() as Iterable<Type>) {
+      describeController(type, global || isGuarded(type));
     }
   }
 }
 
-function describeController(type: NonNullable<InstanceWrapper['metatype']>, guarded: boolean): void {
+function describeController(type: Type, guarded: boolean): void {
   const names = new MetadataScanner().getAllMethodNames(type.prototype);
   const handlers: Handler[] = names
     .map((name) => type.prototype[name])

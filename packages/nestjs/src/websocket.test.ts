@@ -15,7 +15,7 @@ import { CurrentUser, OptionalAuth, PassageGuard, PassageModule, type PassageUse
 class AppGateway implements OnGatewayConnection {
   handleConnection(client: { request?: IncomingMessage }, request?: IncomingMessage) {
     // Socket.IO has it already.
-    if (request) client.request = request;
+    if (request && request.url !== '/?forgotten') client.request = request;
   }
 
   @SubscribeMessage('me')
@@ -64,8 +64,8 @@ describe.each(['Socket.IO', 'ws'])('gateways over %s', (kind) => {
     });
   }
 
-  function askWs(event: string, headers: Record<string, string>) {
-    const socket = new WebSocket(url.replace('http', 'ws'), { headers });
+  function askWs(event: string, headers: Record<string, string>, path = '/') {
+    const socket = new WebSocket(url.replace('http', 'ws') + path, { headers });
     closing.push(() => socket.close());
     return new Promise<{ event: string; data: unknown }>((resolve, reject) => {
       socket.on('error', reject);
@@ -111,6 +111,11 @@ describe.each(['Socket.IO', 'ws'])('gateways over %s', (kind) => {
       }
     },
   );
+
+  it.runIf(kind === 'ws')('know nobody where the gateway does not keep the request', async () => {
+    const { authorization } = await signIn(passage);
+    expect(await askWs('anyone', { authorization }, '/?forgotten')).toMatchObject({ data: { userId: null } });
+  });
 
   it.runIf(kind === 'Socket.IO')('take the token of `auth`, which browsers can send', async () => {
     const { token, user } = await signIn(passage);
