@@ -4,6 +4,7 @@
  * @module
  */
 export type { Algorithm, CoseKey } from './algorithms.ts';
+export { RefusedError, type Session } from './authapi.ts';
 export { type AuthenticatorOptions, type Passkey, VirtualAuthenticator } from './authenticator.ts';
 export { type CborValue, encodeCbor } from './cbor.ts';
 export type {
@@ -16,3 +17,9 @@ export type {
   Flags,
   RequestOptions,
 } from './ceremony.ts';
+export type { Duration } from './clock.ts';
+export type { Device } from './device.ts';
+export type { BadToken } from './gallery.ts';
+export type { TestPassage } from './passage.ts';
+export { type StartOptions, startPassage } from './start.ts';
+export type { Fault, FaultKind, Target } from './traffic.ts';
