@@ -1,0 +1,202 @@
+/// <reference types="vite/types/importMeta.d.ts" />
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { basename, dirname, join, posix } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import ts from 'typescript';
+import { describe, expect, it } from 'vitest';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+/** The pages of the repository by their path from its root. */
+const pages = read(
+  import.meta.glob<string>(['/**/*.md', '/.github/**/*.md'], {
+    query: '?raw',
+    import: 'default',
+    eager: true,
+  }),
+);
+const sources = read(
+  import.meta.glob<string>(['/packages/*/src/**/*.ts', '!**/*.test.ts'], {
+    query: '?raw',
+    import: 'default',
+    eager: true,
+  }),
+);
+
+describe.each([...pages])('%s', (path, text) => {
+  it('has code that compiles', () => {
+    expect(errorsOf(path), 'a block must compile by itself: declare or import all that it uses').toEqual([]);
+  });
+
+  it('names commands and variables that exist', () => {
+    const commands = matches(text, /\bnpm run (?:--\S+ )*([\w:-]+)/g);
+    expect(commands.filter((name) => !scriptsFor(path).has(name))).toEqual([]);
+    const variables = matches(text, /\b(PASSAGE_[A-Z_]*[A-Z])\b/g);
+    expect(variables.filter((name) => !knownVariables.has(name))).toEqual([]);
+  });
+
+  it('links to what is there', () => {
+    expect(linksOf(text).filter((link) => !leadsSomewhere(path, link))).toEqual([]);
+  });
+});
+
+function read(found: Record<string, string>): Map<string, string> {
+  return new Map(Object.entries(found).map(([path, text]) => [path.slice(1), text.replaceAll('\r\n', '\n')]));
+}
+
+function matches(text: string, pattern: RegExp): string[] {
+  return [...text.matchAll(pattern)].map((match) => match[1] as string);
+}
+
+// --- Code -----------------------------------------------------------------------------------------------------------
+
+interface Block {
+  /** Line of the page that the code begins after. */
+  readonly line: number;
+  readonly language: string;
+  readonly code: string;
+}
+
+/** Fenced blocks of a page (CommonMark §4.5). */
+function blocksOf(text: string): Block[] {
+  const fences = /^( *)(`{3,})(\w*)[^\n]*\n([\s\S]*?)^ *\2`* *$/gm;
+  return [...text.matchAll(fences)].map(({ index, 1: indent = '', 3: language = '', 4: code = '' }) => ({
+    line: text.slice(0, index).split('\n').length,
+    language: language.toLowerCase(),
+    code: code.replaceAll(new RegExp(`^${indent}`, 'gm'), ''),
+  }));
+}
+
+const extensions: Readonly<Record<string, string>> = {
+  ts: 'ts',
+  typescript: 'ts',
+  tsx: 'tsx',
+  js: 'js',
+  javascript: 'js',
+  jsx: 'jsx',
+};
+
+/** Each block is a module in the folder of its page, so that it finds what the package there depends on. */
+const modules = new Map<string, { page: string; block: Block }>();
+for (const [page, text] of pages) {
+  for (const block of blocksOf(text)) {
+    const extension = extensions[block.language];
+    const name = `${basename(page)}-${block.line}.${extension}`;
+    if (extension) modules.set(posixPath(join(root, dirname(page), name)), { page, block });
+  }
+}
+
+const diagnostics = compile();
+
+function errorsOf(page: string): string[] {
+  return diagnostics.filter((error) => error.startsWith(`${page}:`));
+}
+
+/** Type-checks all blocks as one program: to load the types of the frameworks takes longer than all the rest. */
+function compile(): string[] {
+  const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile);
+  const { options } = ts.parseJsonConfigFileContent({ ...config, files: [], include: [] }, ts.sys, root);
+  Object.assign(options, {
+    checkJs: true,
+    moduleDetection: ts.ModuleDetectionKind.Force,
+    // A page may show how something is made and leave its use to the reader.
+    noUnusedLocals: false,
+  });
+  const host = ts.createCompilerHost(options);
+  const { getSourceFile, fileExists, readFile } = host;
+  const codeOf = (path: string) => modules.get(path)?.block.code;
+  host.fileExists = (path) => modules.has(path) || fileExists(path);
+  host.readFile = (path) => codeOf(path) ?? readFile(path);
+  host.getSourceFile = (path, target, ...rest) => {
+    const code = codeOf(path);
+    return code === undefined
+      ? getSourceFile(path, target, ...rest)
+      : ts.createSourceFile(path, code, target);
+  };
+  host.resolveModuleNameLiterals = (literals, from) =>
+    literals.map(({ text }) => {
+      // What no package of the page's folder depends on is looked for where the frameworks are installed.
+      const folders = modules.has(from)
+        ? ['packages/nestjs', 'packages/express', 'packages/server', 'tests']
+        : [];
+      const files = [from, ...folders.map((folder) => posixPath(join(root, folder, 'page.ts')))];
+      const found = files.map((file) => ts.resolveModuleName(text, file, options, host));
+      return found.find(({ resolvedModule }) => resolvedModule) ?? { resolvedModule: undefined };
+    });
+  const program = ts.createProgram([...modules.keys()], options, host);
+  return [...modules].flatMap(([path, { page, block }]) => {
+    const file = program.getSourceFile(path);
+    return [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)].map(
+      (error) => {
+        const { line } = ts.getLineAndCharacterOfPosition(file as ts.SourceFile, error.start ?? 0);
+        const message = ts.flattenDiagnosticMessageText(error.messageText, ' ');
+        return `${page}:${block.line + line + 1} TS${error.code} ${message}`;
+      },
+    );
+  });
+}
+
+function posixPath(path: string): string {
+  return path.replaceAll('\\', '/');
+}
+
+// --- Names ----------------------------------------------------------------------------------------------------------
+
+const knownVariables = new Set(
+  [...sources.values()].flatMap((text) => matches(text, /\b(PASSAGE_[A-Z_]+)\b/g)),
+);
+
+/** The scripts of the root, and those of the package that a page belongs to. */
+function scriptsFor(page: string): Set<string> {
+  const files = ['package.json', join(dirname(page), 'package.json')].map((file) => join(root, file));
+  const manifests = files
+    .filter((file) => existsSync(file))
+    .map((file) => JSON.parse(readFileSync(file, 'utf8')));
+  return new Set(manifests.flatMap(({ scripts }) => Object.keys(scripts ?? {})));
+}
+
+// --- Links ----------------------------------------------------------------------------------------------------------
+
+/** Links of a page that do not leave the repository. */
+function linksOf(text: string): string[] {
+  const links = matches(withoutCode(text), /\]\(<?([^)\s>]+)>?(?: "[^"]*")?\)/g);
+  const references = matches(withoutCode(text), /^\[[^\]]+\]: (\S+)/gm);
+  return [...links, ...references].filter((link) => !/^[a-z]+:/i.test(link));
+}
+
+function withoutCode(text: string): string {
+  return blocksOf(text)
+    .reduce((rest, { code }) => rest.replace(code, ''), text)
+    .replaceAll(/`[^`\n]+`/g, '');
+}
+
+function leadsSomewhere(page: string, link: string): boolean {
+  const [path = '', anchor] = decodeURIComponent(link).split('#');
+  const target = path ? posix.join(posix.dirname(page), path) : page;
+  if (target.startsWith('..') || !existsSync(join(root, target))) return false;
+  if (!anchor) return true;
+  const text = pages.get(target);
+  // Lines of sources: `#L10-L20`.
+  if (text === undefined) return statSync(join(root, target)).isFile() && /^L\d+(-L\d+)?$/.test(anchor);
+  return anchorsOf(text).has(anchor);
+}
+
+/** Anchors of the headings of a page, as GitHub makes them. */
+function anchorsOf(text: string): Set<string> {
+  const anchors = new Set<string>();
+  for (const heading of matches(
+    blocksOf(text).reduce((rest, { code }) => rest.replace(code, ''), text),
+    /^#{1,6} +(.+)$/gm,
+  )) {
+    const visible = heading.replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1').replaceAll(/<[^>]+>/g, '');
+    const slug = visible
+      .trim()
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}\p{M} _-]/gu, '')
+      .replaceAll(' ', '-');
+    let anchor = slug;
+    for (let count = 1; anchors.has(anchor); count += 1) anchor = `${slug}-${count}`;
+    anchors.add(anchor);
+  }
+  return anchors;
+}
