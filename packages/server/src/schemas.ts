@@ -9,9 +9,9 @@ import { languages } from './messages/language.ts';
 const time = z.iso.datetime();
 const id = z.string();
 
-export const userStatus = z.enum(['active', 'inactive', 'pending']);
-export const webauthnType = z.enum(['passkey', 'security_key', 'platform']);
-export const language = z.enum(languages);
+const userStatus = z.enum(['active', 'inactive', 'pending']);
+const webauthnType = z.enum(['passkey', 'security_key', 'platform']);
+const language = z.enum(languages);
 export const metadata = z.record(z.string(), z.unknown());
 
 /** Identifiers are checked by hand, for their messages; this only bounds them. */
@@ -76,7 +76,7 @@ export const listedUser = z
   })
   .meta({ id: 'ListedUser' });
 
-export const recentEvent = z
+const recentEvent = z
   .object({
     id,
     created_at: time,

@@ -133,7 +133,7 @@ function listRecentEvents(queries: Queries, user: UserRow): Promise<EventRow[]> 
 }
 
 /** RFC 3339, UTC. A time that never was is year 1, as in the original service. */
-export function wireTime(milliseconds: number): string {
+function wireTime(milliseconds: number): string {
   return milliseconds ? new Date(milliseconds).toISOString() : '0001-01-01T00:00:00Z';
 }
 

@@ -21,13 +21,9 @@ export const absentRoutes: Route[] = [
 ];
 
 /** Returns a route that answers 403. */
-export function absent(
-  method: Route['method'],
-  path: string,
-  feature: string,
-  access: Route['access'] = 'public',
-): Route {
-  return route({ method, path, summary: `${feature}: not offered`, access, errors: [403] }, async () => {
+function absent(method: Route['method'], path: string, feature: string): Route {
+  const summary = `${feature}: not offered`;
+  return route({ method, path, summary, access: 'public', errors: [403] }, async () => {
     throw new WireError('operation_not_allowed', `${feature} is not offered by this server`);
   });
 }
