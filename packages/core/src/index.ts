@@ -1,3 +1,8 @@
+/**
+ * Verifies Passage tokens, authenticates requests and talks to the Management API. No framework, no `node:` import.
+ *
+ * @module @passage-auth/core
+ */
 export type { CallOptions } from './api.ts';
 export type { AuthenticateOptions, PassageAuth } from './auth.ts';
 export {

@@ -1,7 +1,7 @@
 /**
  * Passage for Express 4 and 5.
  *
- * @module
+ * @module @passage-auth/express
  */
 import {
   type AdapterOptions,

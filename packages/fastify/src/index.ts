@@ -1,7 +1,7 @@
 /**
  * Passage for Fastify 5.
  *
- * @module
+ * @module @passage-auth/fastify
  */
 import type { IncomingMessage } from 'node:http';
 import { type AdapterOptions, Passage, type Principal } from '@passage-auth/core';

@@ -1,7 +1,7 @@
 /**
  * Passage for Hono.
  *
- * @module
+ * @module @passage-auth/hono
  */
 import { type AdapterOptions, Passage, type Principal } from '@passage-auth/core';
 import type { HonoRequest, MiddlewareHandler } from 'hono';

@@ -1,7 +1,7 @@
 /**
  * Passage for NestJS 11 and 12, on Express and on Fastify.
  *
- * @module
+ * @module @passage-auth/nestjs
  */
 export * from '@passage-auth/core';
 export { CurrentPrincipal, CurrentUser, OptionalAuth, Public, UserId } from './decorators.ts';

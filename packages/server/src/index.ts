@@ -1,7 +1,7 @@
 /**
  * Self-hosted service that speaks the Passage protocol.
  *
- * @module
+ * @module @passage-auth/server
  */
 export type { ApiKeyDescription, AppDescription, PassageApps } from './administration.ts';
 export type { ElementCustomization } from './appearance.ts';

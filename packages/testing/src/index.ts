@@ -1,7 +1,7 @@
 /**
  * The Passage server in memory, for tests of apps that use it.
  *
- * @module
+ * @module @passage-auth/testing
  */
 export type { Algorithm, CoseKey } from './algorithms.ts';
 export { RefusedError, type Session } from './authapi.ts';
