@@ -1,40 +1,54 @@
+interface Entry<Value> {
+  readonly value: Value;
+  /** Whether it was asked for since it was last passed over. */
+  used: boolean;
+}
+
 /**
  * Bounded map that forgets what was not asked for lately.
  *
- * Two generations: when the young one is full it becomes the old one, and the old one is dropped whole. A read of the
- * old one moves the entry to the young one. Reads stay cheap, unlike those of a list ordered by use.
+ * When it is full, the oldest entry goes; but one that was asked for gets a second round first. A read only leaves a
+ * mark, so it stays cheap, unlike that of a list ordered by use.
  *
  * @internal
  */
 export class BoundedCache<Value> {
-  readonly #generation: number;
-  #young = new Map<string, Value>();
-  #old = new Map<string, Value>();
+  readonly #size: number;
+  readonly #entries = new Map<string, Entry<Value>>();
 
-  /** @param size Entries kept at the most, rounded up to an even number; 0 keeps none. */
+  /** @param size Entries kept at the most; 0 keeps none. */
   constructor(size: number) {
-    this.#generation = Math.ceil(size / 2);
+    this.#size = size;
   }
 
   get(key: string): Value | undefined {
-    const young = this.#young.get(key);
-    if (young !== undefined) return young;
-    const old = this.#old.get(key);
-    if (old !== undefined) this.set(key, old);
-    return old;
+    const entry = this.#entries.get(key);
+    if (!entry) return undefined;
+    entry.used = true;
+    return entry.value;
   }
 
   set(key: string, value: Value): void {
-    if (this.#generation === 0) return;
-    if (this.#young.size >= this.#generation && !this.#young.has(key)) {
-      this.#old = this.#young;
-      this.#young = new Map();
+    if (!this.#entries.has(key)) {
+      if (this.#size < 1) return;
+      if (this.#entries.size >= this.#size) this.#forget();
     }
-    this.#young.set(key, value);
+    this.#entries.set(key, { value, used: false });
   }
 
   delete(key: string): void {
-    this.#young.delete(key);
-    this.#old.delete(key);
+    this.#entries.delete(key);
+  }
+
+  /** Drops one entry, and passes over a few at the most: however large the map is, nobody waits for a walk through it. */
+  #forget(): void {
+    let passes = 8;
+    for (const [key, entry] of this.#entries) {
+      this.#entries.delete(key);
+      if (!entry.used || passes === 0) return;
+      passes -= 1;
+      entry.used = false;
+      this.#entries.set(key, entry);
+    }
   }
 }

@@ -8,8 +8,8 @@ export type KeySet = ReadonlyMap<string, CryptoKey>;
 
 /** Where the verifier gets its keys from. */
 export interface Keys {
-  /** The key set to trust without waiting; `undefined` when an answer of the issuer must be waited for. */
-  current(): KeySet | undefined;
+  /** The key set to trust now without waiting; `undefined` when an answer of the issuer must be waited for. */
+  current(now: number): KeySet | undefined;
   /**
    * The key set to check a token of this `kid` with. It contains the `kid`.
    *
@@ -89,8 +89,8 @@ class FetchedKeys implements Keys {
     this.#clock = options.clock;
   }
 
-  current(): KeySet | undefined {
-    const age = this.#clock() - this.#confirmedAt;
+  current(now: number): KeySet | undefined {
+    const age = now - this.#confirmedAt;
     if (!this.#set || age < fresh) return this.#set;
     const outage = this.#failures > 0;
     if (age >= lifetime || (age >= withdrawal && !outage)) return undefined;
@@ -99,7 +99,7 @@ class FetchedKeys implements Keys {
   }
 
   async find(kid: string): Promise<KeySet> {
-    const known = this.current() ?? (await this.#next());
+    const known = this.current(this.#clock()) ?? (await this.#next());
     const set = known?.has(kid) ? known : await this.#next();
     if (set?.has(kid)) return set;
     if (set && this.#failures === 0) throw new InvalidTokenError('key');

@@ -40,25 +40,26 @@ export function readToken(token: string, options: ResolvedOptions): UnverifiedTo
   const kid = readKid(parseObject(header));
   const claims = parseObject(payload);
   checkCanonical(signature);
-  checkTime(claims, options);
+  checkTime(claims, options.clock(), options);
   checkClaims(claims, options);
   return { kid, claims: claims as PassageClaims };
 }
 
 /**
- * Checks that a token is within its time now.
+ * Checks that a token is within its time.
  *
+ * @param now Milliseconds since the epoch.
  * @throws {@link InvalidTokenError} `expired`, or `claim` when it is not valid yet
  * @see RFC 7519 §4.1.4 and §4.1.5
  * @internal
  */
-export function checkTime(claims: Record<string, unknown>, options: ResolvedOptions): void {
-  const now = options.clock() / 1000;
+export function checkTime(claims: Record<string, unknown>, now: number, options: ResolvedOptions): void {
   const { exp, nbf } = claims;
+  const seconds = now / 1000;
   if (!Number.isFinite(exp)) throw new InvalidTokenError('claim');
-  if (now >= (exp as number) + options.clockTolerance) throw new InvalidTokenError('expired');
+  if (seconds >= (exp as number) + options.clockTolerance) throw new InvalidTokenError('expired');
   if (nbf === undefined) return;
-  if (!Number.isFinite(nbf) || now < (nbf as number) - options.clockTolerance) {
+  if (!Number.isFinite(nbf) || seconds < (nbf as number) - options.clockTolerance) {
     throw new InvalidTokenError('claim');
   }
 }
@@ -107,7 +108,8 @@ function parseObject(part: string): Record<string, unknown> {
   return value as Record<string, unknown>;
 }
 
-function decodeBase64url(part: string): Uint8Array {
+/** Decodes what is known to consist of letters of base64url. @internal */
+export function decodeBase64url(part: string): Uint8Array<ArrayBuffer> {
   const binary = atob(part.replaceAll('-', '+').replaceAll('_', '/'));
   // A loop, because `Uint8Array.from` with a function takes six times as long for the claims of a token.
   const bytes = new Uint8Array(binary.length);

@@ -1,11 +1,9 @@
-import { JOSEError } from 'jose/errors';
-import { compactVerify } from 'jose/jws/compact/verify';
 import { BoundedCache } from './cache.ts';
 import { InvalidTokenError } from './errors.ts';
 import { freeze } from './freeze.ts';
 import { createKeys, type KeySet } from './keys.ts';
 import type { ResolvedOptions } from './options.ts';
-import { checkTime, type PassageClaims, readToken } from './token.ts';
+import { checkTime, decodeBase64url, type PassageClaims, readToken } from './token.ts';
 
 /** Verifies a token and gives its claims. @internal */
 export type VerifyToken = (token: string) => Promise<PassageClaims>;
@@ -30,26 +28,45 @@ export function createVerifier(options: ResolvedOptions): VerifyToken {
   const keys = createKeys(options);
   const cache = new BoundedCache<Verified>(options.tokenCacheSize);
 
-  return async (token) => {
-    const tail = typeof token === 'string' ? token.slice(-32) : '';
-    const known = cache.get(tail);
-    if (known && known.token === token && known.keys === keys.current()) {
-      checkTime(known.claims, options);
-      return known.claims;
-    }
+  function recall(token: string): PassageClaims | undefined {
+    const known = cache.get(tailOf(token));
+    if (!known || known.token !== token) return undefined;
+    // Asked once: on many machines the time takes as long as all the rest of this.
+    const now = options.clock();
+    if (known.keys !== keys.current(now)) return undefined;
+    checkTime(known.claims, now, options);
+    return known.claims;
+  }
+
+  async function verify(token: string): Promise<PassageClaims> {
     const { kid, claims } = readToken(token, options);
     const keySet = await keys.find(kid);
     await verifySignature(token, keySet.get(kid) as CryptoKey);
-    cache.set(tail, { token, claims: freeze(claims), keys: keySet });
+    cache.set(tailOf(token), { token, claims: freeze(claims), keys: keySet });
     return claims;
-  };
+  }
+
+  return async (token) => recall(token) ?? (await verify(token));
 }
 
+function tailOf(token: unknown): string {
+  return typeof token === 'string' ? token.slice(-12) : '';
+}
+
+const encoder = new TextEncoder();
+
+/**
+ * Checks the signature of a token that was read. The key decides how: it was imported for RS256 and nothing else.
+ *
+ * WebCrypto itself, because a JWS library would read the token a second time, which takes a sixth of the whole.
+ *
+ * @see RFC 7515 §5.2, RFC 7518 §3.3
+ */
 async function verifySignature(token: string, key: CryptoKey): Promise<void> {
-  try {
-    await compactVerify(token, key, { algorithms: ['RS256'] });
-  } catch (cause) {
-    if (cause instanceof JOSEError) throw new InvalidTokenError('signature', { cause });
-    throw cause;
+  const end = token.lastIndexOf('.');
+  const signature = decodeBase64url(token.slice(end + 1));
+  const signed = encoder.encode(token.slice(0, end));
+  if (!(await crypto.subtle.verify(key.algorithm, key, signature, signed))) {
+    throw new InvalidTokenError('signature');
   }
 }
