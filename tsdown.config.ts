@@ -39,6 +39,7 @@ export default defineConfig([
     format: 'esm',
     dts: false,
     fixedExtension: false,
+    plugins: raw,
     deps: { onlyBundle: false },
   },
 ]);

@@ -1,3 +1,3 @@
 import { start } from 'passage-example-start';
 
-await start(async () => (await import('./app.ts')).app);
+await start(async () => (await import('./app.ts')).createApp());

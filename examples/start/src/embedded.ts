@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import type { RequestListener } from 'node:http';
-import { createPassageServer } from '@passage-auth/server';
+import { createPassageServer, type PassageServer } from '@passage-auth/server';
 
 /** What the embedded server must find again at its next start. */
 interface Keys {
@@ -13,13 +12,11 @@ interface Keys {
 const folder = '.passage';
 
 /**
- * Starts a Passage server of the example's own and points the environment to it.
+ * Starts a Passage server of the example's own below `/passage`, and points the environment to it.
  *
  * Its users and passkeys are kept in `.passage/`, so that they survive a restart.
- *
- * @returns The listener that answers what is below `/passage`
  */
-export async function startEmbedded(port: number): Promise<RequestListener> {
+export async function startEmbedded(port: number): Promise<PassageServer> {
   const { secret, appId, apiKey } = readKeys();
   const origin = `http://localhost:${port}`;
   const baseUrl = `${origin}/passage`;
@@ -32,8 +29,9 @@ export async function startEmbedded(port: number): Promise<RequestListener> {
   // The app was made at the first start, perhaps for another port.
   await server.apps.update(appId, { authOrigin: origin });
   Object.assign(process.env, { PASSAGE_BASE_URL: baseUrl, PASSAGE_APP_ID: appId, PASSAGE_API_KEY: apiKey });
-  console.log(`No PASSAGE_BASE_URL is set: Passage runs in this process, its data is in ${folder}/`);
-  return server.handler;
+  console.log(`No PASSAGE_BASE_URL is set: Passage runs in this process. Its data is in ${folder}/,`);
+  console.log('and the codes and links that it would send to users are printed here.');
+  return server;
 }
 
 function readKeys(): Keys {

@@ -3,14 +3,14 @@
  *
  * @module
  */
-import { createServer, type RequestListener } from 'node:http';
+import { createServer, type RequestListener, type Server } from 'node:http';
 
 const variables = ['APP_ID', 'API_KEY', 'BASE_URL', 'AUTH_URL', 'API_URL', 'ISSUER'].map(
   (name) => `PASSAGE_${name}`,
 );
 
 /**
- * Serves an example, or stops the process with one line that says what is wrong.
+ * Serves an example until the process is told to stop, or stops it with one line that says what is wrong.
  *
  * @param load Loads the app. Called when the environment names a Passage server.
  */
@@ -19,14 +19,18 @@ export async function start(load: () => Promise<RequestListener>): Promise<void>
     const port = readPort(process.env.PORT || '3000');
     // Express shows stack traces to clients otherwise.
     process.env.NODE_ENV ??= 'production';
+    let answer: RequestListener = (_req, res) => res.writeHead(503, { 'Retry-After': '1' }).end();
+    // The port comes first: a second start by mistake must not touch the data of the first.
+    const server = await listen(port, (req, res) => answer(req, res));
     const configured = variables.some((name) => process.env[name]);
     const passage = configured ? undefined : await (await import('./embedded.ts')).startEmbedded(port);
     const app = await load();
-    await listen(port, (req, res) => {
-      if (passage && /^\/passage(?:[/?]|$)/.test(req.url ?? '')) passage(req, res);
+    answer = (req, res) => {
+      if (passage && /^\/passage(?:[/?]|$)/.test(req.url ?? '')) passage.handler(req, res);
       else app(req, res);
-    });
-    console.log(`Ready at http://localhost:${port}`);
+    };
+    stopOnSignal(server, async () => passage?.close());
+    console.log(`Ready at http://localhost:${port} (Ctrl+C stops it)`);
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);
     process.exit(1);
@@ -41,10 +45,11 @@ function readPort(text: string): number {
   return port;
 }
 
-async function listen(port: number, listener: RequestListener): Promise<void> {
+async function listen(port: number, listener: RequestListener): Promise<Server> {
   const server = createServer(listener);
   try {
     await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, resolve));
+    return server;
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code;
     throw new Error(
@@ -53,5 +58,17 @@ async function listen(port: number, listener: RequestListener): Promise<void> {
         : `Cannot listen on port ${port} (${code}): set PORT to another`,
       { cause },
     );
+  }
+}
+
+/** Answers the requests under way, closes the database and ends the process. A second signal ends it at once. */
+function stopOnSignal(server: Server, close: () => Promise<void>): void {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      server.close(async () => {
+        await close();
+        process.exit();
+      });
+    });
   }
 }
