@@ -6,7 +6,7 @@ import {
   withPrincipal,
 } from '@passage-auth/express';
 import express, { Router } from 'express';
-import { page } from './page.ts';
+import { frontPage } from './page.ts';
 
 /** @param options Those left out are read from the environment. */
 export function createApp(options: PassageOptions = {}) {
@@ -14,9 +14,7 @@ export function createApp(options: PassageOptions = {}) {
   const claimsOnly = passageAuth({ passage, loadUser: false });
   const app = express();
 
-  app.get('/', (_req, res) => {
-    res.type('html').send(page);
-  });
+  app.get('/', frontPage);
 
   const me = withPrincipal((req, res) => {
     const { userId, user } = req.passage;

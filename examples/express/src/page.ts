@@ -5,15 +5,14 @@ import script from './client/page.js?raw';
 
 /** Sends the front page, whose script logs in at the Passage server that the environment names, and shows `GET /me`. */
 export const frontPage: RequestHandler = (_req, res) => {
-  const { base, auth } = passageUrls();
-  const login = `${base}/login?app=${encodeURIComponent(process.env.PASSAGE_APP_ID ?? '')}&redirect=/`;
+  const { login, auth } = passageUrls();
   res
     .type('html')
     .set({
       'Cache-Control': 'no-store',
       'Content-Security-Policy':
         `default-src 'none'; script-src '${hash(script)}'; style-src '${hash(style)}'; img-src data:; ` +
-        `connect-src 'self' ${new URL(auth).origin}; base-uri 'none'; form-action 'none'; ` +
+        `connect-src 'self' ${URL.canParse(auth) ? new URL(auth).origin : ''}; base-uri 'none'; form-action 'none'; ` +
         "frame-ancestors 'none'; require-trusted-types-for 'script'",
       'Referrer-Policy': 'no-referrer',
       'X-Content-Type-Options': 'nosniff',
@@ -24,9 +23,12 @@ export const frontPage: RequestHandler = (_req, res) => {
 /** Where the login page and the Auth API of this app are. */
 function passageUrls() {
   const { PASSAGE_BASE_URL: baseUrl, PASSAGE_AUTH_URL: authUrl, PASSAGE_APP_ID: appId = '' } = process.env;
-  const base = (baseUrl || authUrl?.replace(/\/auth\/v1\/*$/, '') || '').replace(/\/+$/, '');
-  const auth = `${authUrl || `${base}/auth/v1`}/apps/${encodeURIComponent(appId)}`;
-  return { base, auth: new URL(auth).href };
+  const base = (baseUrl || authUrl?.replace(/\/auth\/v1\/*$/, '') || '/passage').replace(/\/+$/, '');
+  const app = encodeURIComponent(appId);
+  return {
+    login: `${base}/login?app=${app}&redirect=/`,
+    auth: `${authUrl || `${base}/auth/v1`}/apps/${app}`,
+  };
 }
 
 /** CSP Level 3 §2.3.1: what is inline runs only with this hash. */
@@ -34,7 +36,8 @@ function hash(source: string): string {
   return `sha256-${createHash('sha256').update(source).digest('base64')}`;
 }
 
-// A parsed URL has no quotation mark in it, so it can stand in an attribute.
+const escapeAttribute = (text: string) => text.replaceAll('&', '&amp;').replaceAll('"', '&quot;');
+
 const document = (login: string, auth: string) => `<!doctype html>
 <html lang="en">
 <head>
@@ -45,7 +48,7 @@ const document = (login: string, auth: string) => `<!doctype html>
 <link rel="icon" href="data:,">
 <style>${style}</style>
 </head>
-<body data-login="${new URL(login).href}" data-auth="${auth}">
+<body data-login="${escapeAttribute(login)}" data-auth="${escapeAttribute(auth)}">
 <main aria-labelledby="title" aria-busy="true">
   <p class="name">Passage example</p>
   <h1 id="title" tabindex="-1">One moment…</h1>

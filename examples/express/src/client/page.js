@@ -1,8 +1,8 @@
 // @ts-check
 // The front page: who the API says you are, with the tokens where Passage front ends keep them.
 
-const login = new URL(document.body.dataset.login ?? '');
-const auth = document.body.dataset.auth ?? '';
+const login = new URL(document.body.dataset.login ?? '', location.href);
+const auth = new URL(document.body.dataset.auth ?? '', location.href);
 
 /** Passage could not be asked, so nobody knows yet whether the session still counts. */
 class Unreachable extends Error {}
@@ -20,7 +20,7 @@ async function show() {
     showAnswer(answer, hadToken);
   } catch (error) {
     element('exchange').hidden = true;
-    const at = error instanceof Unreachable ? `Passage (${new URL(auth).host})` : 'This app';
+    const at = error instanceof Unreachable ? `Passage (${auth.host})` : 'This app';
     render('No answer', '', ['retry'], `${at} cannot be reached. Is it running? Nothing was changed.`);
   }
 }
@@ -139,7 +139,7 @@ async function signOut() {
  * @param {RequestInit} init
  */
 function callPassage(path, init) {
-  return fetch(auth + path, { ...init, credentials: 'omit' }).catch(() => {
+  return fetch(`${auth}${path}`, { ...init, credentials: 'omit' }).catch(() => {
     throw new Unreachable();
   });
 }
