@@ -1,0 +1,25 @@
+import { expect, it } from 'vitest';
+import * as core from './index.ts';
+
+it('has the public names', () => {
+  expect(Object.keys(core).sort()).toMatchInlineSnapshot(`
+    [
+      "ApiError",
+      "InvalidRequestError",
+      "InvalidTokenError",
+      "MagicLinkChannel",
+      "MagicLinkLanguage",
+      "MagicLinkType",
+      "Passage",
+      "PassageError",
+      "Principal",
+      "UnauthenticatedError",
+      "UnavailableError",
+      "UserInactiveError",
+      "UserStatus",
+      "WebAuthnType",
+      "isPassageError",
+      "requirePrincipal",
+    ]
+  `);
+});

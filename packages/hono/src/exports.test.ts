@@ -1,0 +1,26 @@
+import { expect, it } from 'vitest';
+import * as hono from './index.ts';
+
+it('has the public names', () => {
+  expect(Object.keys(hono).sort()).toMatchInlineSnapshot(`
+    [
+      "ApiError",
+      "InvalidRequestError",
+      "InvalidTokenError",
+      "MagicLinkChannel",
+      "MagicLinkLanguage",
+      "MagicLinkType",
+      "Passage",
+      "PassageError",
+      "Principal",
+      "UnauthenticatedError",
+      "UnavailableError",
+      "UserInactiveError",
+      "UserStatus",
+      "WebAuthnType",
+      "isPassageError",
+      "passageAuth",
+      "requirePrincipal",
+    ]
+  `);
+});
