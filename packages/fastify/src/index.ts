@@ -39,7 +39,7 @@ declare module 'fastify' {
 
 /**
  * Plugin that protects every route of the scope it is registered in, its 404 handler and scopes below included. The
- * order does not matter: Fastify applies the hook to routes of the scope that were there before, too.
+ * order does not matter: Fastify applies the hook to the routes and scopes that were there before, too.
  *
  * Checked: what `passage.auth.authenticate` checks, before the body is read. Not checked: routes with
  * `config: { passage: false }`, and a CORS preflight, which browsers send without credentials.
