@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { Passage } from './index.ts';
 import { type Answer, createKey, Issuer, json, key, otherKey } from './issuer.fixture.ts';
 
@@ -155,6 +155,8 @@ describe('the keys of the issuer', () => {
     ['other key operations', { key_ops: ['encrypt'] }],
     ['another key type', { kty: 'EC' }],
     ['no modulus', { n: undefined }],
+    ['1 as exponent', { e: 'AQ' }],
+    ['1 as exponent, written longer', { e: 'AAE' }],
   ])('leave out a key with %s', async (_name, members) => {
     await using issuer = await Issuer.start();
     issuer.answer = json({ keys: [{ ...key.jwk, ...members }, otherKey.jwk] });
@@ -232,6 +234,20 @@ describe('an issuer that is out of reach', () => {
     await using issuer = await Issuer.start();
     const passage = issuer.passage({ timeout: 20, fetch: () => new Promise(() => {}) });
     await expect(passage.auth.verifyToken(await issuer.sign())).rejects.toMatchObject(unavailable);
+  });
+
+  it('is given up on after 5 seconds, however long other requests may take', async () => {
+    await using issuer = await Issuer.start();
+    const token = await issuer.sign();
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      const passage = issuer.passage({ timeout: 10_000, fetch: () => new Promise(() => {}) });
+      const outcome = expect(passage.auth.verifyToken(token)).rejects.toMatchObject(unavailable);
+      await vi.advanceTimersByTimeAsync(5000);
+      await outcome;
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('that redirects opaquely is not followed either', async () => {

@@ -155,8 +155,18 @@ async function readKeySet(jwks: JsonWebKeySet): Promise<KeySet> {
     if (typeof kid !== 'string' || kid === '') continue;
     // jose honors `kty`, `use`, `alg` and `key_ops`; what it refuses, and a `kid` listed twice, cannot verify anything.
     const key = await find({ alg: 'RS256', kid }).catch(() => undefined);
-    // RFC 7518 §3.3: 2048 bits or larger.
-    if (key && (key.algorithm as RsaHashedKeyAlgorithm).modulusLength >= 2048) keys.set(kid, key);
+    if (key && isStrong(key.algorithm as RsaHashedKeyAlgorithm)) keys.set(kid, key);
   }
   return keys;
+}
+
+function isStrong({ modulusLength, publicExponent }: RsaHashedKeyAlgorithm): boolean {
+  // RFC 8017 §3.1: the exponent is at least 3. With 1, anybody can write signatures.
+  const exponent = BigInt(`0x${Array.from(publicExponent, toHex).join('')}`);
+  // RFC 7518 §3.3: 2048 bits or larger.
+  return modulusLength >= 2048 && exponent >= 3n;
+}
+
+function toHex(byte: number): string {
+  return byte.toString(16).padStart(2, '0');
 }

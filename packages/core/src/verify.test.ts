@@ -151,6 +151,21 @@ describe('passage.auth.verifyToken', () => {
     await expect(passage.auth.verifyToken(good)).resolves.toBeDefined();
   });
 
+  it('reads at most 8192 characters', async () => {
+    await using issuer = await Issuer.start();
+    const passage = issuer.passage();
+    const signPadded = (length: number) => issuer.sign({ padding: 'x'.repeat(length) });
+    const base = (await signPadded(0)).length;
+    // Three bytes of padding are four characters of the token.
+    const longest = Math.floor(((8192 - base) * 3) / 4);
+    const token = await signPadded(longest - 3);
+    expect(token.length).toBeGreaterThan(8180);
+    await expect(passage.auth.verifyToken(token)).resolves.toBeDefined();
+    const longer = await signPadded(longest + 3);
+    expect(longer.length).toBeLessThan(8204);
+    await expect(passage.auth.verifyToken(longer)).rejects.toMatchObject(rejection('malformed'));
+  });
+
   // RFC 7515 appendix A.5
   it('refuses an unsigned token', async () => {
     await using issuer = await Issuer.start();
