@@ -2,7 +2,6 @@ import { createFetch, type FetchContext, FetchError } from 'ofetch';
 import packageJson from '../package.json' with { type: 'json' };
 import { ApiError, UnavailableError } from './errors.ts';
 import { boundedFetch, withDeadline } from './http.ts';
-import { isPathSegment } from './ids.ts';
 import type { ResolvedOptions } from './options.ts';
 
 /** Settings of one call of the Management API. */
@@ -50,7 +49,8 @@ export function createApi(options: ResolvedOptions): CallApi {
     const { apiKey, apiUrl } = options;
     if (!apiKey) throw new TypeError('The Management API needs the "apiKey" option or PASSAGE_API_KEY');
     if (!apiUrl) throw new TypeError('The Management API needs the "baseUrl" option or PASSAGE_BASE_URL');
-    const url = [apiUrl, 'apps', options.appId, ...path.map(encodeSegment)].join('/');
+    // Whoever names an id has checked that it is one segment once it is encoded: ids.ts.
+    const url = [apiUrl, 'apps', options.appId, ...path.map(encodeURIComponent)].join('/');
     const answer = await withDeadline(callTimeout, call.signal, (signal) =>
       send<unknown, 'json'>(url, {
         method,
@@ -74,12 +74,6 @@ export function createApi(options: ResolvedOptions): CallApi {
     // Lists are not wrapped, and what deletes answers nothing.
     return typeof answer === 'object' && answer !== null ? answer : {};
   };
-}
-
-function encodeSegment(id: string): string {
-  // Ids are checked where they are named; this guards the URL whatever happens there.
-  if (!isPathSegment(id)) throw new TypeError('An id must be exactly one segment of a path');
-  return encodeURIComponent(id);
 }
 
 function giveUpWhereWaitingIsLong({ response, options }: FetchContext): void {

@@ -388,6 +388,30 @@ describe('loading the user', () => {
     await expect(passage.auth.authenticate(headers)).resolves.toBeDefined();
   });
 
+  it('keeps what was loaded later, when what was asked for earlier fails', async () => {
+    await using issuer = await startWithUser();
+    const headers = { authorization: `Bearer ${await issuer.sign()}` };
+    const passage = issuer.passage({ loadUser: true, jwks: { keys: [key.jwk] } });
+    const good = issuer.answer;
+    let fail = () => {};
+    const asked = new Promise<void>((resolve) => {
+      issuer.answer = (request, response) => {
+        fail = () => json({ code: 'internal_server_error', error: '' }, 501)(request, response);
+        resolve();
+      };
+    });
+    const early = expect(passage.auth.authenticate(headers)).rejects.toMatchObject({ status: 503 });
+    await asked;
+    issuer.answer = good;
+    await passage.user.activate('user1');
+    await passage.auth.authenticate(headers);
+    fail();
+    await early;
+    const loads = issuer.loads();
+    await passage.auth.authenticate(headers);
+    expect(issuer.loads()).toBe(loads);
+  });
+
   it('is done anew after the client has changed the user', async () => {
     await using issuer = await startWithUser();
     const headers = { authorization: `Bearer ${await issuer.sign()}` };

@@ -1,4 +1,5 @@
 import { ApiError } from './errors.ts';
+import { isPathSegment } from './ids.ts';
 import type { PassageUserSummary, UserStatus } from './models.ts';
 import { fromWire } from './wire.ts';
 
@@ -122,7 +123,8 @@ export function toQuery(query: ListUsersQuery): Record<string, string | string[]
 /** Reads a page, and works out the query of the next one. @internal */
 export function readPage(answer: object, query: ListUsersQuery): UserPage {
   const { users, total_users, page, limit, created_before } = answer as Record<string, unknown>;
-  if (!Array.isArray(users) || ![total_users, page, limit, created_before].every(Number.isInteger)) {
+  const numbers = [total_users, page, limit, created_before];
+  if (!Array.isArray(users) || !users.every(hasId) || !numbers.every(Number.isInteger)) {
     throw new ApiError(200);
   }
   const at = { page: page as number, limit: limit as number };
@@ -135,6 +137,10 @@ export function readPage(answer: object, query: ListUsersQuery): UserPage {
     createdBefore,
     next: last ? undefined : { ...query, limit: at.limit, page: at.page + 1, createdBefore },
   };
+}
+
+function hasId(user: unknown): boolean {
+  return isPathSegment((user as { id?: unknown } | null)?.id);
 }
 
 type Value = string | number | boolean | Date;

@@ -57,7 +57,7 @@ export class PassageUsers {
     requireText('identifier', identifier);
     const wanted = identifier.trim().toLowerCase();
     const { users } = await this.listPage({ identifier: wanted, limit: 1 }, options);
-    const found = users.find(({ email, phone }) => email.toLowerCase() === wanted || phone === wanted);
+    const found = users.find(({ email, phone }) => email?.toLowerCase() === wanted || phone === wanted);
     // There is no such endpoint: the official SDKs make this answer themselves (protocol.md 2.2).
     if (!found) throw new ApiError(404, 'user_not_found', 'User not found.');
     return this.get(found.id, options);
