@@ -120,7 +120,7 @@ function compile(): string[] {
     literals.map(({ text }) => {
       // What no package of the page's folder depends on is looked for where the frameworks are installed.
       const folders = modules.has(from)
-        ? ['packages/nestjs', 'packages/express', 'packages/server', 'tests']
+        ? [...quotedFrom(from), 'packages/nestjs', 'packages/express', 'packages/server', 'tests']
         : [];
       const files = [from, ...folders.map((folder) => posixPath(join(root, folder, 'page.ts')))];
       const found = files.map((file) => ts.resolveModuleName(text, file, options, host));
@@ -137,6 +137,11 @@ function compile(): string[] {
       },
     );
   });
+}
+
+/** What an adapter's page quotes imports what is beside it in the example. */
+function quotedFrom(page: string): string[] {
+  return [`examples/${basename(dirname(page))}/src`];
 }
 
 function posixPath(path: string): string {
