@@ -194,4 +194,5 @@ const start = apps[process.argv[2] ?? ''];
 if (!start) throw new TypeError(`The app must be one of: ${Object.keys(apps).join(', ')}`);
 const port = await start();
 process.on('message', () => process.send?.(process.cpuUsage()));
+process.on('disconnect', () => process.exit());
 process.send?.(port);

@@ -11,9 +11,9 @@ import { jwksUrl } from './verifiers.mjs';
 
 const connections = 32;
 /** Requests of a connection in one round. */
-const requests = 60;
-/** Fresh tokens come back after four rounds, when every cache has forgotten them. */
-const slices = 4;
+const requests = 25;
+/** Fresh tokens come back after ten rounds, when every cache has forgotten them. */
+const slices = 10;
 
 /** The apps of a framework; the first is the bare one that the others are compared with. */
 const frameworks = {
@@ -80,7 +80,7 @@ async function compare(framework, apps, tokens, fresh) {
   progress(`${framework}, repeated tokens`);
   const repeated = await interleave(
     contestants(apps, (connection) => [tokens[connection] ?? '']),
-    20,
+    30,
   );
   const details = apps.map(({ p99, cpu }) => [p99, cpu].map((values) => quantile(values.splice(0), 0.5)));
   progress(`${framework}, fresh tokens`);
@@ -91,7 +91,7 @@ async function compare(framework, apps, tokens, fresh) {
       const begin = connection * requests * slices + slice;
       return fresh.slice(begin, begin + requests);
     }),
-    12,
+    20,
   );
 
   const [bare, own, user] = apps.map(({ name }) => repeated[name]);
@@ -151,6 +151,7 @@ async function load(app, tokensOf) {
     url: `http://127.0.0.1:${app.port}`,
     connections,
     amount: connections * requests,
+    timeout: 60,
     setupClient(client) {
       client.setRequests(
         tokensOf(connection++).map((token) => ({

@@ -45,7 +45,8 @@ export function jose({ appId, issuer }) {
 export function fastJwt({ appId, issuer }, cache) {
   const keys = buildGetJwks({ issuersWhitelist: [`${issuer}/`] });
   return createVerifier({
-    key: (/** @type {import('fast-jwt').DecodedJwt} */ { header }) => keys.getPublicKey({ kid: header.kid, alg: header.alg, domain: issuer }),
+    key: (/** @type {import('fast-jwt').DecodedJwt} */ { header }) =>
+      keys.getPublicKey({ kid: header.kid, alg: header.alg, domain: issuer }),
     algorithms: ['RS256'],
     allowedIss: issuer,
     allowedAud: appId,
