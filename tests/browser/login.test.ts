@@ -1,0 +1,136 @@
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { launch, visit } from './chromium.ts';
+import { type Site, startSite } from './site.ts';
+
+let browser: Browser;
+let site: Site;
+
+beforeAll(async () => {
+  browser = await launch();
+  site = await startSite();
+}, 60_000);
+afterAll(async () => {
+  await browser?.close();
+  await site?.[Symbol.asyncDispose]();
+});
+
+it('creates an account with a passkey, and logs in with it', async () => {
+  await using visitor = await visit(browser);
+  const { page } = visitor;
+  await open(page, '?view=register');
+  await page.getByLabel('E-mail or phone').fill('ada@example.com');
+  await page.getByRole('button', { name: 'Create a passkey' }).click();
+  await arrive(page);
+  expect(await visitor.countPasskeys()).toBe(1);
+
+  await page.evaluate(() => localStorage.clear());
+  await open(page);
+  await page.getByRole('button', { name: 'Log in with a passkey' }).click();
+  await arrive(page);
+  expect(visitor.complaints).toEqual([]);
+});
+
+it('says that nothing was changed when the visitor cancels, and works at the next try', async () => {
+  await using visitor = await visit(browser);
+  const { page } = visitor;
+  await visitor.confirms(false);
+  await open(page, '?view=register');
+  await page.getByLabel('E-mail or phone').fill('grace@example.com');
+  // The browser reports a visitor who cancels by this error.
+  await page.evaluate(() => {
+    const create = navigator.credentials.create;
+    navigator.credentials.create = async () => {
+      navigator.credentials.create = create;
+      throw new DOMException('Cancelled', 'NotAllowedError');
+    };
+  });
+  await page.getByRole('button', { name: 'Create a passkey' }).click();
+  await page.getByRole('alert').getByText('Cancelled, or it took too long. Nothing was changed.').waitFor();
+  expect(await visitor.countPasskeys()).toBe(0);
+  await visitor.confirms(true);
+  await page.getByRole('button', { name: 'Create a passkey' }).click();
+  await arrive(page);
+});
+
+it('says so when the browser has no WebAuthn, and a code by mail creates the account', async () => {
+  await using visitor = await visit(browser);
+  const { page } = visitor;
+  await page.addInitScript(() => Reflect.deleteProperty(window, 'PublicKeyCredential'));
+  await open(page, '?view=register');
+  await page.getByRole('alert').getByText('This browser cannot use passkeys. You can go on').waitFor();
+  expect(await page.getByRole('button', { name: 'Create a passkey' }).isVisible()).toBe(false);
+  await page.getByLabel('E-mail or phone').fill('alan@example.com');
+  await page.getByRole('button', { name: 'Send me a code' }).click();
+  await page.getByRole('textbox', { name: 'Code' }).fill(await codeFor('alan@example.com'));
+  await page.getByRole('button', { name: 'Continue' }).click();
+  await arrive(page);
+  expect(visitor.complaints).toEqual([]);
+});
+
+it('refuses a wrong code, takes the right one, and offers a passkey', async () => {
+  await using visitor = await visit(browser);
+  const { page } = visitor;
+  await open(page, '?view=register');
+  await page.getByLabel('E-mail or phone').fill('edsger@example.com');
+  await page.getByRole('button', { name: 'Send me a code' }).click();
+  const field = page.getByRole('textbox', { name: 'Code' });
+  await field.waitFor();
+  const code = await codeFor('edsger@example.com');
+  await field.fill(code === '000000' ? '000001' : '000000');
+  await page.keyboard.press('Enter');
+  await page.getByRole('alert').getByText('That code is not right').waitFor();
+  expect(await field.getAttribute('aria-invalid')).toBe('true');
+  await field.fill(code);
+  await page.keyboard.press('Enter');
+  await page.getByRole('button', { name: 'Create a passkey' }).click();
+  await arrive(page);
+  expect(await visitor.countPasskeys()).toBe(1);
+});
+
+it('says that there is no such account, and leads to creating it', async () => {
+  await using visitor = await visit(browser);
+  const { page } = visitor;
+  await open(page);
+  await page.getByLabel('E-mail or phone').fill('nobody@example.com');
+  await page.getByRole('button', { name: 'Log in with a passkey' }).click();
+  const alert = page.getByRole('alert');
+  await alert.getByText('There is no account for nobody@example.com.').waitFor();
+  await alert.getByRole('button', { name: 'Create an account' }).click();
+  await page.getByRole('heading', { name: 'Create your account' }).waitFor();
+  expect(await page.getByLabel('E-mail or phone').inputValue()).toBe('nobody@example.com');
+});
+
+it('logs in by a magic link, at the press of its button', async () => {
+  await using linkSite = await startSite({ app: { authMethods: { otp: { enabled: false } } } });
+  await using visitor = await visit(browser);
+  const { page } = visitor;
+  await page.goto(`${linkSite.origin}/passage/login?view=register`);
+  await page.getByLabel('E-mail or phone').fill('barbara@example.com');
+  await page.getByRole('button', { name: 'Send me a link' }).click();
+  await page.getByRole('heading', { name: 'Check your messages' }).waitFor();
+  await page.goto(linkSite.messages.at(-1)?.url ?? 'no link was sent');
+  await page.getByRole('button', { name: 'Log in' }).first().click();
+  await page.getByRole('button', { name: 'Not now' }).click();
+  await page.waitForURL(`${linkSite.origin}/`);
+  expect(await page.evaluate(() => localStorage.getItem('psg_auth_token'))).toBeTruthy();
+  expect(visitor.complaints).toEqual([]);
+});
+
+async function open(page: Page, query = ''): Promise<void> {
+  await page.goto(`${site.origin}/passage/login${query}`);
+  await page.getByLabel('E-mail or phone').waitFor();
+}
+
+/** Waits until the page has gone where logins end, with the tokens left behind. */
+async function arrive(page: Page): Promise<void> {
+  await page.waitForURL(`${site.origin}/`);
+  const token = await page.evaluate(() => localStorage.getItem('psg_auth_token'));
+  expect(token?.split('.')).toHaveLength(3);
+}
+
+async function codeFor(email: string): Promise<string> {
+  const find = () => site.messages.findLast((message) => message.to === email);
+  await expect.poll(find).toBeDefined();
+  return find()?.code ?? '';
+}
