@@ -68,10 +68,12 @@ function translate(service: Service, error: unknown): WireError {
   const { name, message, code, stack } = error as Error & { code?: unknown };
   service.options.logger.error({ error: { name, message, code, stack } }, 'Request failed');
   // The database does not answer, or cannot be written to: it may later.
-  const away = /^(SQLITE_(BUSY|FULL|IOERR|READONLY|CANTOPEN|LOCKED)|ECONN|ETIMEDOUT|57P|53|08)/.test(
-    String(code ?? ''),
-  );
-  if (away || /timeout exceeded when trying to connect/.test(message)) {
+  const away =
+    /^(SQLITE_(BUSY|FULL|IOERR|READONLY|CANTOPEN|LOCKED)|ECONN|EPIPE|ETIMEDOUT|EHOST|ENET|ENOTFOUND|EAI_|57P|53|08|25006)/.test(
+      String(code ?? ''),
+    );
+  // A connection that breaks during a query has no code.
+  if (away || /^(timeout exceeded when trying to connect|Connection terminated)/.test(message)) {
     return new WireError('service_unavailable', undefined, { retryAfter: 5 });
   }
   return new WireError('internal_server_error');

@@ -94,5 +94,7 @@ function postgresDialect(connectionString: string): PostgresDialect {
   const pool = new pg.Pool({ connectionString, types, max: 10, connectionTimeoutMillis: 5_000 });
   // A connection lost while idle must not end the process; the next query opens another.
   pool.on('error', () => undefined);
+  // Nor one lost while in use, between two queries: the pool listens to idle ones only.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   return new PostgresDialect({ pool });
 }

@@ -1,4 +1,5 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sql } from 'kysely';
@@ -132,13 +133,61 @@ describeDatabases('Storage', (make) => {
     await first[Symbol.asyncDispose]();
   });
 
-  it('refuses a database of a newer version, or one whose migrations differ', async () => {
+  it.each([
+    ['of a newer version', `insert into migrations (id, checksum) values (999, 'x')`, 'newer version'],
+    ['whose migrations differ', `update migrations set checksum = 'x'`, "differs from this version's"],
+  ])('refuses a database %s', async (name, change, reason) => {
     const database = await make();
-    const location = database.location === ':memory:' ? join(folder, 'newer.db') : database.location;
+    const location = database.location === ':memory:' ? join(folder, `${name}.db`) : database.location;
     const storage = await openStorage(location);
-    await sql`insert into migrations (id, checksum) values (999, 'x')`.execute(storage.db);
+    await sql.raw(change).execute(storage.db);
     await storage.close();
-    await expect(openStorage(location)).rejects.toThrow('newer version');
+    await expect(openStorage(location)).rejects.toThrow(reason);
+    await database.drop();
+  });
+
+  it.each([
+    [
+      'was changed',
+      (sealed: string) => `${sealed.slice(0, -2)}${sealed.endsWith('AA') ? 'BB' : 'AA'}`,
+      'key',
+    ],
+    ['was moved to another key', (sealed: string) => sealed, 'moved'],
+  ])('signs nothing with a private key that %s in the database', async (name, change, kid) => {
+    const database = await make();
+    const location = database.location === ':memory:' ? join(folder, `${name}.db`) : database.location;
+    const server = await TestServer.start(async () => ({ ...database, location }), {
+      app: { signingKey: { ...signingKey, kid: 'key' } as JsonWebKey },
+    });
+    const link = await server.createLink('ada@example.com');
+    const storage = await openStorage(location);
+    const { private_jwk: sealed } = await storage.db
+      .selectFrom('signing_keys')
+      .select('private_jwk')
+      .executeTakeFirstOrThrow();
+    await storage.db
+      .updateTable('signing_keys')
+      .set({ id: kid, private_jwk: change(sealed) })
+      .execute();
+    await storage.close();
+    const activate = () => server.auth('PATCH', '/magic-link/activate', { magic_link: link.secret });
+    expect(await activate()).toMatchObject({ status: 500, body: { code: 'internal_server_error' } });
+    // The link was not used up: neither the proof nor the login counts.
+    expect((await server.manage('GET', '/users')).body.users).toMatchObject([{ login_count: 0 }]);
+    const again = await openStorage(location);
+    await again.db.updateTable('signing_keys').set({ id: 'key', private_jwk: sealed }).execute();
+    await again.close();
+    await server.server.close();
+    const healed = await createPassageServer({ baseUrl, secret, database: location });
+    const response = await healed.fetch(
+      new Request(`${baseUrl}/auth/v1/apps/${server.appId}/magic-link/activate`, {
+        method: 'PATCH',
+        headers: { 'Content-Type': 'application/json' },
+        body: JSON.stringify({ magic_link: link.secret }),
+      }),
+    );
+    expect(response.status).toBe(200);
+    await healed.close();
     await database.drop();
   });
 
@@ -193,9 +242,14 @@ describe('SQLite', () => {
   it('is durable, and backed up while it is in use', async () => {
     const location = join(folder, 'backup.db');
     const server = await TestServer.start(async () => ({ location, drop: async () => {} }));
-    const { refreshToken } = await server.register('ada@example.com');
+    const { refreshToken, authenticator } = await server.register('ada@example.com');
+    const link = await server.createLink('ada@example.com');
     const copy = join(folder, 'copy.db');
+    const writes = Array.from({ length: 50 }, (_, index) =>
+      server.manage('POST', '/users', { email: `user${index}@example.com` }),
+    );
     await server.server.backup(copy);
+    await Promise.all(writes);
     await server.server.close();
     expect(readFileSync(copy).subarray(0, 15).toString()).toBe('SQLite format 3');
     const restored = await createPassageServer({ baseUrl, secret, database: copy });
@@ -204,10 +258,65 @@ describe('SQLite', () => {
     expect((await sql`pragma integrity_check`.execute(storage.db)).rows).toEqual([{ integrity_check: 'ok' }]);
     expect((await sql`pragma synchronous`.execute(storage.db)).rows).toEqual([{ synchronous: 2 }]);
     expect((await sql`pragma journal_mode`.execute(storage.db)).rows).toEqual([{ journal_mode: 'wal' }]);
-    expect(await storage.db.selectFrom('devices').selectAll().execute()).toHaveLength(1);
-    expect(await storage.db.selectFrom('refresh_tokens').selectAll().execute()).toHaveLength(0);
-    expect(refreshToken).toBeTruthy();
     await storage.close();
+    const call = async (method: string, path: string, body: object) => {
+      const init = { method, headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) };
+      const url = `${baseUrl}/auth/v1/apps/${server.appId}${path}`;
+      const response = await restored.fetch(new Request(url, init));
+      return { status: response.status, body: await response.json() };
+    };
+    expect((await call('POST', '/tokens', { refresh_token: refreshToken })).status).toBe(401);
+    expect((await call('PATCH', '/magic-link/activate', { magic_link: link.secret })).status).toBe(404);
+    const { body } = await call('POST', '/login/webauthn/start', {});
+    const handshake_response = await authenticator.get(body.handshake.challenge.publicKey);
+    const login = { handshake_id: body.handshake.id, handshake_response };
+    expect((await call('POST', '/login/webauthn/finish', login)).status).toBe(200);
     await restored.close();
+  });
+});
+
+describe.skipIf(!process.env.DATABASE_URL)('PostgreSQL', () => {
+  it('is unavailable for as long as its connections break, and no longer', async () => {
+    const target = new URL(process.env.DATABASE_URL ?? '');
+    const sockets = new Set<Socket>();
+    let broken = false;
+    // Breaks connections when the first bytes come, as a database does that goes away during a query.
+    const proxy = createServer((near) => {
+      const far = connect(Number(target.port || 5432), target.hostname);
+      for (const [from, to] of [
+        [near, far],
+        [far, near],
+      ] as const) {
+        sockets.add(from);
+        from.on('error', () => undefined);
+        from.on('close', () => to.destroy());
+        from.on('data', (bytes) => (broken ? from.destroy() : to.write(bytes)));
+      }
+    });
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+    const server = await TestServer.start(async () => {
+      const schema = `test_lost_${Date.now()}`;
+      const direct = await openStorage(target.href);
+      await sql.raw(`create schema ${schema}`).execute(direct.db);
+      const location = new URL(target);
+      location.host = `127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+      location.searchParams.set('options', `-csearch_path=${schema}`);
+      const drop = async () => {
+        await sql.raw(`drop schema ${schema} cascade`).execute(direct.db);
+        await direct.close();
+      };
+      return { location: location.href, drop };
+    });
+    broken = true;
+    for (let time = 0; time < 3; time++) {
+      const answer = await server.manage('GET', '/users');
+      expect(answer).toMatchObject({ status: 503, body: { code: 'service_unavailable' } });
+      expect(answer.headers.get('Retry-After')).toBe('5');
+    }
+    broken = false;
+    expect((await server.manage('GET', '/users')).status).toBe(200);
+    await server[Symbol.asyncDispose]();
+    for (const socket of sockets) socket.destroy();
+    proxy.close();
   });
 });
