@@ -95,17 +95,26 @@ export function listDevices(queries: Queries, appId: string, userId: string): Pr
     .execute();
 }
 
+interface UserEvent {
+  appId: string;
+  userId: string;
+  type: string;
+  client: Client;
+}
+
+/** Writes what happened to a user to the log, and counts it. */
+export function logEvent(service: Service, { appId, userId, type, client }: UserEvent): void {
+  service.metrics.events.inc({ type });
+  service.options.logger.info({ app: appId, user: userId, event: type, ip: client.ip }, 'Event');
+}
+
 /** Writes down what happened to a user, in the same transaction. */
 export async function recordEvent(
   service: Service,
   queries: Queries,
-  event: { appId: string; userId: string; type: string; action: EventRow['action']; client: Client },
+  event: UserEvent & { action: EventRow['action'] },
 ): Promise<void> {
-  service.metrics.events.inc({ type: event.type });
-  service.options.logger.info(
-    { app: event.appId, user: event.userId, event: event.type, ip: event.client.ip },
-    'Event',
-  );
+  logEvent(service, event);
   await queries
     .insertInto('events')
     .values({

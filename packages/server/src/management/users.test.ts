@@ -120,6 +120,18 @@ describeDatabases('Management API', (make) => {
     expect((await server.manage('PATCH', `/users/${id}`, { email: 'eve@example.com' })).status).toBe(200);
   });
 
+  it('writes down who was deactivated, logged out, activated and deleted', async () => {
+    await using server = await TestServer.start(make);
+    const { id } = await server.signIn('ada@example.com');
+    await server.manage('PATCH', `/users/${id}/deactivate`);
+    await server.manage('DELETE', `/users/${id}/tokens`);
+    const { body } = await server.manage('PATCH', `/users/${id}/activate`);
+    const types = body.user.recent_events.map(({ type }: { type: string }) => type).sort();
+    expect(types).toEqual(['magic_link.completed', 'sessions.revoked', 'user.activated', 'user.deactivated']);
+    await server.manage('DELETE', `/users/${id}`);
+    expect(server.log.at(-1)).toContain('"event":"user.deleted"');
+  });
+
   it('deactivates and activates a user', async () => {
     await using server = await TestServer.start(make);
     const { id, token } = await server.signIn(ada);

@@ -6,7 +6,15 @@ import { type RequestContext, type Route, route } from '../routes.ts';
 import { bodies, device, passageUser } from '../schemas.ts';
 import type { UserTable } from '../storage/schema.ts';
 import { revokeAll } from '../tokens.ts';
-import { deviceView, insertUser, listDevices, passageUserView, recordEvent, requireUser } from '../users.ts';
+import {
+  deviceView,
+  insertUser,
+  listDevices,
+  logEvent,
+  passageUserView,
+  recordEvent,
+  requireUser,
+} from '../users.ts';
 
 const oneUser = z.object({ user: passageUser });
 type Body<K extends keyof typeof bodies> = z.infer<(typeof bodies)[K]>;
@@ -59,7 +67,7 @@ export const userRoutes: Route[] = [
       access: 'key',
       errors: [401],
     },
-    async ({ service, app, params }) => {
+    async ({ service, app, params, client }) => {
       const row = await service.db
         .deleteFrom('users')
         .where('app_id', '=', app.id)
@@ -67,7 +75,8 @@ export const userRoutes: Route[] = [
         .returning('id')
         .executeTakeFirst();
       if (!row) throw new WireError('user_not_found');
-      service.metrics.events.inc({ type: 'user.deleted' });
+      // The user's events went with the user.
+      logEvent(service, { appId: app.id, userId: row.id, type: 'user.deleted', client });
       return undefined;
     },
   ),
@@ -146,10 +155,14 @@ export const userRoutes: Route[] = [
       access: 'key',
       errors: [401],
     },
-    async ({ service, app, params }) => {
-      const user = await requireUser(service.db, app.id, params.user_id ?? '');
-      return revokeAll(service.db, app.id, user.id);
-    },
+    async ({ service, app, params, client }) =>
+      service.db.transaction().execute(async (trx) => {
+        const user = await requireUser(trx, app.id, params.user_id ?? '');
+        await revokeAll(trx, app.id, user.id);
+        const type = 'sessions.revoked';
+        await recordEvent(service, trx, { appId: app.id, userId: user.id, type, action: 'other', client });
+        return undefined;
+      }),
   ),
 ];
 
@@ -204,7 +217,7 @@ async function updateUser({ service, app, params, body, client }: RequestContext
 }
 
 async function setStatus(
-  { service, app, params }: RequestContext<unknown, unknown>,
+  { service, app, params, client }: RequestContext<unknown, unknown>,
   status: 'active' | 'inactive',
 ) {
   return service.db.transaction().execute(async (trx) => {
@@ -217,6 +230,8 @@ async function setStatus(
       .executeTakeFirst();
     if (!user) throw new WireError('user_not_found');
     if (status === 'inactive') await revokeAll(trx, app.id, user.id);
+    const type = status === 'inactive' ? 'user.deactivated' : 'user.activated';
+    await recordEvent(service, trx, { appId: app.id, userId: user.id, type, action: 'other', client });
     return { user: await passageUserView(trx, user) };
   });
 }
