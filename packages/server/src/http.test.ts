@@ -228,6 +228,12 @@ it('answers 404 outside of its path, and to other methods', async () => {
   expect((await server.call('GET', '/livez')).body).toEqual({ status: 'ok' });
   expect((await server.call('GET', '/readyz')).status).toBe(200);
   expect((await server.auth('PUT', '/users', {})).status).toBe(404);
+  expect((await server.auth('OPTIONS', '/users')).status).toBe(404);
+  // The prefix of clients of 2021, which is not offered.
+  expect((await server.call('GET', `/auth/v1/app/${server.appId}`)).status).toBe(404);
+  const headers = { 'Passage-Version': 'passage-node v0.0.0' };
+  expect((await server.auth('GET', '/', undefined, { headers })).status).toBe(200);
+  expect(await server.auth('HEAD', '/.well-known/jwks.json/')).toMatchObject({ status: 200, text: '' });
 });
 
 it('says nothing of what went wrong inside', async () => {

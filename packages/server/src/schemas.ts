@@ -220,7 +220,7 @@ export const attestation = z
     response: z.object({
       attestationObject: base64url,
       clientDataJSON: base64url,
-      transports: z.array(text).max(10).optional(),
+      transports: z.array(text).max(10).nullish(),
     }),
     transports: z.array(text).max(10).nullish(),
   })

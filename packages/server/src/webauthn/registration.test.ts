@@ -273,6 +273,15 @@ describeDatabases('WebAuthn §7.1, registration', (make) => {
     expect((await add(ada, ada)).status).toBe(201);
   });
 
+  it('takes transports that a client does not know, given as null', async () => {
+    await using server = await TestServer.start(make);
+    const answer = await finish(server, await start(server), {
+      answer: (own) =>
+        ({ ...own, transports: null, response: { ...own.response, transports: null } }) as never,
+    });
+    expect(answer.status).toBe(201);
+  });
+
   it('sends a challenge of 32 random bytes, never the same twice', async () => {
     await using server = await TestServer.start(make);
     const started = await Promise.all(Array.from({ length: 20 }, () => start(server)));
