@@ -1,5 +1,5 @@
 import { createFetch, type FetchContext, FetchError } from 'ofetch';
-import packageJson from '../package.json' with { type: 'json' };
+import { name, version } from '../package.json' with { type: 'json' };
 import { ApiError, UnavailableError } from './errors.ts';
 import { boundedFetch, withDeadline } from './http.ts';
 import type { ResolvedOptions } from './options.ts';
@@ -56,7 +56,7 @@ export function createApi(options: ResolvedOptions): CallApi {
         method,
         headers: {
           authorization: `Bearer ${apiKey}`,
-          'passage-version': `${packageJson.name} ${packageJson.version}`,
+          'passage-version': `${name} ${version}`,
         },
         ...(call.query && { query: call.query }),
         ...(call.body && { body: call.body }),
