@@ -1,4 +1,6 @@
+import { requireApp } from './apps.ts';
 import { WireError } from './errors.ts';
+import { type ImportedUser, importUsers } from './importing.ts';
 import type { NewApp } from './options.ts';
 import { hashApiKey, randomText } from './secrets.ts';
 import type { Service } from './service.ts';
@@ -40,6 +42,13 @@ export interface PassageApps {
    * of the app are void at once.
    */
   rotateSigningKey(appId: string, options?: { immediately?: boolean | undefined }): Promise<void>;
+  /**
+   * Adds users with the ids they have, all or none: records as the Management API answers them. Passkeys are not among
+   * them. Those whose id is there already are left as they are, so that an import can be repeated.
+   *
+   * @throws TypeError that names the first record that cannot be imported, and why
+   */
+  importUsers(appId: string, users: readonly ImportedUser[]): Promise<{ imported: number; existing: number }>;
 }
 
 export function createAdministration(service: Service): PassageApps {
@@ -85,12 +94,15 @@ export function createAdministration(service: Service): PassageApps {
     createApiKey: (appId, name = 'API key') => insertApiKey(service, db, appId, name),
     async revokeApiKey(appId, keyId) {
       await db.deleteFrom('api_keys').where('app_id', '=', appId).where('id', '=', keyId).execute();
+      service.options.logger.info({ app: appId, key: keyId, event: 'api_key.revoked' }, 'Event');
     },
     async rotateSigningKey(appId, { immediately = false } = {}) {
       const app = await apps.get(appId);
       if (!app) throw new WireError('app_not_found');
       await service.keys.rotate(appId, app.sessionTimeoutLength * 60, immediately);
+      service.options.logger.info({ app: appId, immediately, event: 'signing_key.rotated' }, 'Event');
     },
+    importUsers: async (appId, users) => importUsers(service, await requireApp(service, appId), users),
   };
   return apps;
 }
@@ -153,6 +165,7 @@ async function insertApiKey(service: Service, queries: Queries, appId: string, n
       last_used_at: null,
     })
     .execute();
+  service.options.logger.info({ app: appId, key: id, event: 'api_key.created' }, 'Event');
   return { id, apiKey };
 }
 

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -125,6 +125,7 @@ describe.skipIf(!existsSync(command))('passage-server (needs a build)', () => {
       PASSAGE_SECRET: secret,
       PASSAGE_BASE_URL: 'https://login.example.com',
       DATABASE_URL: join(folder, 'more.db'),
+      LOG_LEVEL: 'warn',
     };
     const of = async (...args: string[]) => {
       const one = run(args, variables);
@@ -136,6 +137,12 @@ describe.skipIf(!existsSync(command))('passage-server (needs a build)', () => {
     expect((await of('create-key', appId)).output).toMatch(/^PASSAGE_API_KEY=\w{10}\.\w{64}\n$/);
     expect((await of('create-key')).output).toContain('<app id>');
     expect((await of('rotate-key', appId)).code).toBe(0);
+    const users = join(folder, 'users.jsonl');
+    writeFileSync(users, '{"id":"ada","email":"ada@example.com"}\n\n{"phone":"+15005550006"}\n');
+    expect((await of('import', appId, users)).output).toBe('2 users imported, 0 were there already.\n');
+    writeFileSync(users, '{"id":"ada","email":"ada@example.com"}\n{');
+    expect((await of('import', appId, users)).output).toContain('Line 2 of the file must be one JSON object');
+    expect((await of('import', appId)).output).toContain('<file>');
     expect((await of('backup', join(folder, 'more-copy.db'))).code).toBe(0);
     expect(existsSync(join(folder, 'more-copy.db'))).toBe(true);
     expect((await of('restored')).code).toBe(0);

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import pino from 'pino';
 import { type Environment, readEnvironment } from './environment.ts';
-import { createPassageServer, type PassageServer } from './index.ts';
+import { createPassageServer, type ImportedUser, type PassageServer } from './index.ts';
 
 const commands: Record<string, (environment: Environment) => Promise<void>> = {
   start,
@@ -35,6 +35,13 @@ const commands: Record<string, (environment: Environment) => Promise<void>> = {
     console.log(`${count} keys encrypted with the new secret. Start with it from now on.`);
     await server.close();
   },
+  async import(environment) {
+    const [appId, file] = [requireArgument('app id'), requireArgument('file', 4)];
+    const server = await open(environment);
+    const { imported, existing } = await server.apps.importUsers(appId, readRecords(file));
+    console.log(`${imported} users imported, ${existing} were there already.`);
+    await server.close();
+  },
   async backup(environment) {
     const server = await open(environment);
     await server.backup(requireArgument('file'));
@@ -56,6 +63,7 @@ const usage = `passage-server [command]
   create-key <app id>      Make another API key
   rotate-key <app id>      Make a new signing key; --now drops the old one at once
   rotate-secret            Encrypt the keys with PASSAGE_NEXT_SECRET
+  import <app id> <file>   Add users with their ids: JSON records of the Management API, one a line
   backup <file>            Copy a SQLite database that is in use
   restored                 After restoring a backup: void its sessions, codes and links
 
@@ -81,8 +89,21 @@ function open(environment: Environment): Promise<PassageServer> {
   return createPassageServer({ ...environment.options, logger });
 }
 
-function requireArgument(name: string): string {
-  const value = process.argv[3];
+/** @throws TypeError that names the line that is no JSON */
+function readRecords(file: string): ImportedUser[] {
+  const lines = readFileSync(file, 'utf8').split('\n');
+  return lines.flatMap((line, index) => {
+    if (line.trim() === '') return [];
+    try {
+      return [JSON.parse(line)];
+    } catch {
+      throw new TypeError(`Line ${index + 1} of the file must be one JSON object`);
+    }
+  });
+}
+
+function requireArgument(name: string, position = 3): string {
+  const value = process.argv[position];
   if (!value) throw new TypeError(`The command needs an argument: <${name}>`);
   return value;
 }

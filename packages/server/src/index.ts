@@ -10,6 +10,7 @@ export { DeliveryError, type DeliveryFailure } from './delivery/error.ts';
 export { type Outbox, type OutboxOptions, outbox } from './delivery/outbox.ts';
 export { type SmtpOptions, smtp } from './delivery/smtp.ts';
 export { type WebhookOptions, webhook } from './delivery/webhook.ts';
+export type { ImportedUser } from './importing.ts';
 export type { RateLimit, RateLimits } from './limits.ts';
 export type { Language } from './messages/language.ts';
 export type { NewApp, PassageServerOptions, ServerLogger } from './options.ts';

@@ -211,6 +211,7 @@ describeDatabases('Signing keys', (make) => {
     expect((await server.auth('GET', '/currentuser', undefined, { token })).status).toBe(401);
     const fresh = await server.signIn(ada);
     expect((await server.auth('GET', '/currentuser', undefined, { token: fresh.token })).status).toBe(200);
+    expect(server.log.join()).toContain('"immediately":true,"event":"signing_key.rotated"');
   });
 
   it('publishes keys for five minutes, with a hash to ask again by', async () => {

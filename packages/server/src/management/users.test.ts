@@ -46,6 +46,12 @@ describeDatabases('Management API', (make) => {
     ]);
     await server.server.apps.revokeApiKey(server.appId, id);
     expect((await server.manage('GET', '/users', undefined, { token: apiKey })).status).toBe(401);
+    const written = server.log.filter((line) => line.includes(id));
+    expect(written).toEqual([
+      expect.stringContaining('"event":"api_key.created"'),
+      expect.stringContaining('"event":"api_key.revoked"'),
+    ]);
+    expect(server.log.join()).not.toContain(apiKey);
   });
 
   it('creates a user', async () => {
