@@ -28,9 +28,9 @@ export abstract class PassageError extends Error {
   /** Headers the answer must carry. */
   readonly headers: Readonly<Record<string, string>> = {};
 
-  constructor(message: string, options?: ErrorOptions) {
-    super(message, options);
-    Object.defineProperty(this, brand, { value: true });
+  static {
+    // Once, and not on each error: refusing junk is to cost next to nothing.
+    Object.defineProperty(PassageError.prototype, brand, { value: true });
   }
 
   /** The same as `status`, by the name that Fastify, Koa and `http-errors` read. */
