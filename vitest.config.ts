@@ -15,6 +15,8 @@ export default defineConfig({
   },
   test: {
     testTimeout: 30_000,
+    // Without it every style sheet is empty, also those of the pages that are tested in a browser.
+    css: true,
     projects: [
       {
         extends: true,

@@ -6,11 +6,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { launch, visit } from './chromium.ts';
 
 // As `npm run demo` starts it, after the build that `npm test` begins with.
 const main = fileURLToPath(new URL('../../examples/express/dist/main.js', import.meta.url));
+
+vi.setConfig({ testTimeout: 60_000 });
 
 let browser: Browser;
 let demo: Awaited<ReturnType<typeof startDemo>>;
@@ -23,7 +25,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await browser?.close();
   await demo?.[Symbol.asyncDispose]();
-});
+}, 60_000);
 
 it('registers a passkey, shows the user of the protected route, signs out and logs in again', async () => {
   await using visitor = await visit(browser);

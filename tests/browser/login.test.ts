@@ -1,7 +1,9 @@
 import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { launch, visit } from './chromium.ts';
 import { type Site, startSite } from './site.ts';
+
+vi.setConfig({ testTimeout: 60_000 });
 
 let browser: Browser;
 let site: Site;
@@ -13,7 +15,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await browser?.close();
   await site?.[Symbol.asyncDispose]();
-});
+}, 60_000);
 
 it('creates an account with a passkey, and logs in with it', async () => {
   await using visitor = await visit(browser);
@@ -116,6 +118,36 @@ it('logs in by a magic link, at the press of its button', async () => {
   expect(await page.evaluate(() => localStorage.getItem('psg_auth_token'))).toBeTruthy();
   expect(visitor.complaints).toEqual([]);
 });
+
+it.each(['light', 'dark'] as const)(
+  'is used by keyboard alone, with names and a visible focus, in %s colors',
+  async (colorScheme) => {
+    await using visitor = await visit(browser, { colorScheme });
+    const { page } = visitor;
+    await open(page, '?view=register');
+    const names: (string | null | undefined)[] = [];
+    for (let stop = 0; stop < 4; stop++) {
+      const focus = await page.evaluate(() => {
+        const active = document.activeElement as HTMLElement;
+        const { outlineStyle, outlineWidth } = getComputedStyle(active);
+        const label = (active as HTMLInputElement).labels?.[0]?.textContent;
+        return { name: label || active.textContent, outline: `${outlineWidth} ${outlineStyle}` };
+      });
+      expect(focus.outline).toBe('3px solid');
+      names.push(focus.name?.trim());
+      await page.keyboard.press('Tab');
+    }
+    expect(names).toEqual(['E-mail or phone', 'Create a passkey', 'Send me a code', 'Log in']);
+    expect(await page.getByRole('main').getAttribute('aria-labelledby')).toBe('title');
+    const brightness = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+    expect(brightness).toBe(colorScheme === 'dark' ? 'rgb(19, 20, 22)' : 'rgb(244, 244, 241)');
+    await page.getByLabel('E-mail or phone').focus();
+    await page.keyboard.type(`${colorScheme}@example.com`);
+    await page.keyboard.press('Enter');
+    await arrive(page);
+    expect(visitor.complaints).toEqual([]);
+  },
+);
 
 async function open(page: Page, query = ''): Promise<void> {
   await page.goto(`${site.origin}/passage/login${query}`);
