@@ -1,0 +1,146 @@
+/**
+ * The packages as users get them: packed, and installed together into a project that has nothing else of this
+ * repository. What runs there is in `project`. The packages must have been built.
+ */
+import { execFile } from 'node:child_process';
+import { copyFileSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { homedir, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { publint } from 'publint';
+import { formatMessage } from 'publint/utils';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const names = ['core', 'express', 'fastify', 'hono', 'nestjs', 'server', 'testing'];
+const project = mkdtempSync(join(tmpdir(), 'passage-packed-'));
+const execute = promisify(execFile);
+
+// Limits for a stuck process, not for a slow machine.
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
+
+/** Runs a command in the project, and fails with all it wrote when it fails. */
+async function run(command: string, args: string[], cwd = project): Promise<string> {
+  const { NODE_OPTIONS: _, ...env } = process.env;
+  const shell = process.platform === 'win32';
+  try {
+    const { stdout } = await execute(command, args, { cwd, env, shell, maxBuffer: 2 ** 25 });
+    return stdout;
+  } catch (error) {
+    const { stdout, stderr } = error as { stdout: string; stderr: string };
+    throw new Error(`${command} ${args.join(' ')}\n${stdout}\n${stderr}`, { cause: error });
+  }
+}
+
+function node(...args: string[]): Promise<string> {
+  return run(process.execPath, args);
+}
+
+function tarball(name: string): string {
+  return join(project, `passage-auth-${name}.tgz`);
+}
+
+/** The path of a file of a package, as installed. */
+function installed(name: string, file: string): string {
+  return join(project, 'node_modules/@passage-auth', name, file);
+}
+
+beforeAll(async () => {
+  cpSync(new URL('project', import.meta.url), project, { recursive: true });
+  // The same file as an ES module, which TypeScript resolves differently.
+  copyFileSync(join(project, 'usage.ts'), join(project, 'usage.mts'));
+  const pack = ['--filter', './packages/*', '-r', 'pack', '--out', join(project, '%s.tgz')];
+  await run('npx', ['--yes', '-p', 'pnpm@12.21.0', 'pnpm', ...pack], root);
+  const quietly = ['--no-audit', '--no-fund', '--no-package-lock', '--loglevel', 'error'];
+  await run('npm', ['install', '--prefer-offline', ...quietly]);
+});
+
+afterAll(() => rmSync(project, { recursive: true, force: true }));
+
+describe.each(names)('the tarball of %s', (name) => {
+  it('has the built files, the README and the license only', async () => {
+    const files = (await run('tar', ['-tzf', `passage-auth-${name}.tgz`])).trim().split(/\r?\n/);
+    const builds = ['index.cjs', 'index.d.cts', 'index.d.mts', 'index.mjs'].map((file) => `dist/${file}`);
+    const required = ['LICENSE', 'README.md', ...builds, 'package.json'].map((file) => `package/${file}`);
+    expect(files).toEqual(expect.arrayContaining(required));
+    const others = files.filter((file) => !required.includes(file));
+    const allowed = name === 'server' ? /^package\/dist\/(cli|src-[\w-]+)\.(mjs|d\.mts)$/ : /^$/;
+    expect(others.filter((file) => !allowed.test(file))).toEqual([]);
+  });
+
+  it('names no folder of the machine that built it', () => {
+    const dist = installed(name, 'dist');
+    const text = readdirSync(dist).map((file) => readFileSync(join(dist, file), 'utf8'));
+    for (const folder of [root, join(homedir(), '/'), tmpdir(), 'file://']) {
+      expect(text.filter((content) => content.includes(folder)).length, folder).toBe(0);
+    }
+  });
+
+  it('depends on published versions', () => {
+    const manifest = JSON.parse(readFileSync(installed(name, 'package.json'), 'utf8'));
+    const ranges = Object.entries<string>({ ...manifest.dependencies, ...manifest.peerDependencies });
+    expect(ranges.filter(([, range]) => !/^[\d^]/.test(range))).toEqual([]);
+    expect(manifest).toMatchObject({ license: 'MIT', sideEffects: false, engines: { node: '>=20.19' } });
+    expect(manifest.keywords).toContain('passage');
+  });
+
+  it('has jose in its CommonJS files, which Jest cannot require, and not in the others', () => {
+    const [cjs = '', esm = ''] = ['dist/index.cjs', 'dist/index.mjs'].map((file) =>
+      readFileSync(installed(name, file), 'utf8'),
+    );
+    expect(cjs).not.toMatch(/require\("jose/);
+    expect(esm).not.toMatch(/region .*node_modules/);
+  });
+
+  it('is packed as publint says', async () => {
+    const tar = readFileSync(tarball(name));
+    const { messages, pkg } = await publint({
+      pack: { tarball: tar.buffer.slice(tar.byteOffset, tar.byteOffset + tar.length) as ArrayBuffer },
+      strict: true,
+    });
+    expect(messages.map((message) => formatMessage(message, pkg))).toEqual([]);
+  });
+
+  it('has the right types for every way of importing', async () => {
+    await run(join(root, 'tests/node_modules/.bin/attw'), [tarball(name)]);
+  });
+});
+
+it('imports jose where it can be imported', () => {
+  expect(readFileSync(installed('core', 'dist/index.mjs'), 'utf8')).toMatch(/from "jose\b/);
+});
+
+describe('the packages, installed,', () => {
+  it('work by import, under node:test', async () => {
+    expect(await node('--test', 'import.test.mjs')).toMatch(/# pass 13\b/);
+  });
+
+  it('work by require, under node:test', async () => {
+    expect(await node('--test', 'require.test.cjs')).toMatch(/# pass 5\b/);
+  });
+
+  it('work in Jest with ts-jest, as Nest 11 starts apps', async () => {
+    await node('node_modules/jest/bin/jest.js', '--config', 'jest.cjs.json');
+  });
+
+  it('work in Jest with ES modules', async () => {
+    const vm = '--experimental-vm-modules';
+    await node(vm, 'node_modules/jest/bin/jest.js', '--config', 'jest.esm.json');
+  });
+
+  it.each([
+    ['node16', 'node16', 'usage.ts'],
+    ['node16', 'node16', 'usage.mts'],
+    ['nodenext', 'nodenext', 'usage.ts'],
+    ['nodenext', 'nodenext', 'usage.mts'],
+    ['bundler', 'esnext', 'usage.ts'],
+  ])('have types that compile with moduleResolution %s and module %s: %s', async (...args) => {
+    const [moduleResolution, module, file] = args;
+    const how = ['--moduleResolution', moduleResolution, '--module', module, '--target', 'es2023'];
+    const strict = ['--strict', '--exactOptionalPropertyTypes', '--skipLibCheck', 'false'];
+    const nest = ['--experimentalDecorators', '--emitDecoratorMetadata', '--esModuleInterop'];
+    const rest = ['--noEmit', '--types', 'node', '--ignoreConfig', file];
+    await node('node_modules/typescript/bin/tsc', ...how, ...strict, ...nest, ...rest);
+  });
+});
