@@ -64,7 +64,7 @@ const document = (login: string, auth: string) => `<!doctype html>
   </p>
   <section id="exchange" aria-labelledby="request" hidden>
     <h2 id="request"><code>GET /me</code> <span id="status"></span></h2>
-    <pre id="answer" tabindex="0" aria-labelledby="request"></pre>
+    <pre id="answer"></pre>
   </section>
 </main>
 <script type="module">${script}</script>
