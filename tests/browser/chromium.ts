@@ -6,6 +6,10 @@ import {
   chromium,
   type Page,
 } from 'playwright-core';
+import { vi } from 'vitest';
+
+// Chromium gets slow where other work runs beside it; every wait still ends as soon as its condition holds.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const executablePath = process.env.CHROMIUM_PATH ?? '/usr/bin/chromium';
 
@@ -37,6 +41,8 @@ export interface Visitor extends AsyncDisposable {
   confirms(yes: boolean): Promise<void>;
   /** Number of passkeys the visitor has. */
   countPasskeys(): Promise<number>;
+  /** Gives the visitor a security key besides, which has none of the passkeys made so far. */
+  addSecurityKey(): Promise<void>;
 }
 
 /**
@@ -52,7 +58,7 @@ export async function visit(browser: Browser, options: BrowserContextOptions = {
     if (/Content Security Policy|Trusted/.test(message.text())) complaints.push(message.text());
   });
   const cdp = await context.newCDPSession(page);
-  const authenticatorId = await addAuthenticator(cdp);
+  const authenticatorId = await addAuthenticator(cdp, 'internal');
   return {
     page,
     complaints,
@@ -64,17 +70,20 @@ export async function visit(browser: Browser, options: BrowserContextOptions = {
       const { credentials } = await cdp.send('WebAuthn.getCredentials', { authenticatorId });
       return credentials.length;
     },
+    async addSecurityKey() {
+      await addAuthenticator(cdp, 'usb');
+    },
     [Symbol.asyncDispose]: () => context.close(),
   };
 }
 
-async function addAuthenticator(cdp: CDPSession): Promise<string> {
+async function addAuthenticator(cdp: CDPSession, transport: 'internal' | 'usb'): Promise<string> {
   await cdp.send('WebAuthn.enable');
   const { authenticatorId } = await cdp.send('WebAuthn.addVirtualAuthenticator', {
     options: {
       protocol: 'ctap2',
       ctap2Version: 'ctap2_1',
-      transport: 'internal',
+      transport,
       hasResidentKey: true,
       hasUserVerification: true,
       isUserVerified: true,

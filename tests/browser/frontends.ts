@@ -51,20 +51,21 @@ export async function bundle(files: Record<string, string>): Promise<Map<string,
 /**
  * Starts a server, and a page that loads `/passage-redirect.js` and then the front end.
  *
- * @param body HTML of the page, made for the id of the app
+ * @param body HTML of the page at a path, made for the id of the app
  */
 export async function startFrontEnd(
   placement: Placement,
   scripts: Map<string, string>,
-  body: (appId: string) => string,
+  body: (appId: string, path: string) => string,
   options: Partial<PassageServerOptions> = {},
 ): Promise<FrontEnd> {
   let site: Site;
   const pages: RequestListener = (req, res) => {
-    const script = scripts.get(req.url ?? '');
+    const { pathname } = new URL(req.url ?? '', 'http://localhost');
+    const script = scripts.get(pathname);
     res.setHeader('Content-Type', `${script === undefined ? 'text/html' : 'text/javascript'}; charset=utf-8`);
     const redirect = `<script src="${site.origin}/passage/passage-redirect.js"></script>`;
-    res.end(script ?? `<!doctype html><title>Acme</title>${redirect}${body(site.appId)}`);
+    res.end(script ?? `<!doctype html><title>Acme</title>${redirect}${body(site.appId, pathname)}`);
   };
   if (placement === 'same origin') {
     site = await startSite(options, pages);

@@ -1,5 +1,5 @@
 import type { PassageServerOptions } from '@passage-auth/server';
-import type { Passage } from '@passageidentity/passage-js';
+import type { AuthenticatorAttachment, Passage } from '@passageidentity/passage-js';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
@@ -83,6 +83,35 @@ describe.each<Placement>(['same origin', 'cross origin'])('passage-js from the %
 });
 
 describe('passage-js', () => {
+  it('adds, renames and deletes a passkey, and changes metadata', async () => {
+    const app = { userMetadataSchema: [{ fieldName: 'town', type: 'string' as const }] };
+    await using frontEnd = await start('same origin', { app });
+    await using visitor = await visitRecorded(browser);
+    const { page } = visitor;
+    await open(page, frontEnd);
+    await register(page);
+    // The server names the passkeys there are, so an authenticator that has one refuses to make another.
+    await expect(page.evaluate(() => passage.currentUser.addPasskey())).rejects.toThrow();
+    await visitor.addSecurityKey();
+    const added = await page.evaluate(
+      (authenticatorAttachment) => passage.currentUser.addPasskey({ authenticatorAttachment }),
+      'cross-platform' as AuthenticatorAttachment,
+    );
+    const renamed = await page.evaluate((id) => passage.currentUser.editPasskey(id, 'Spare key'), added.id);
+    expect(renamed).toMatchObject({ id: added.id, friendlyName: 'Spare key' });
+    const listed = await page.evaluate(() => passage.currentUser.passkeys());
+    expect(listed.map(({ friendlyName }) => friendlyName)).toContain('Spare key');
+    expect(listed).toHaveLength(2);
+
+    await page.evaluate((passkey) => passage.currentUser.deletePasskey(passkey), renamed);
+    const left = await page.evaluate(() => passage.currentUser.passkeys());
+    expect(left.map(({ id }) => id)).toEqual(listed.map(({ id }) => id).filter((id) => id !== added.id));
+
+    await page.evaluate(() => passage.currentUser.updateMetadata({ town: 'London' }));
+    expect(await page.evaluate(() => passage.currentUser.metadata())).toEqual({ town: 'London' });
+    expect(visitor.retired).toEqual([]);
+  });
+
   it('logs in the page that asks for a link, once the link is opened on another device', async () => {
     await using frontEnd = await start('same origin');
     await using asking = await visitRecorded(browser);
