@@ -1,4 +1,5 @@
 import fastifyAuth from '@fastify/auth';
+import fastifyCors from '@fastify/cors';
 import { startPassage, type TestPassage } from '@passage-auth/testing';
 import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -224,5 +225,22 @@ describe('authenticate', () => {
     expect(response.json().message).toBe(
       'The "@passage-auth/fastify" plugin is not registered in this scope',
     );
+  });
+});
+
+describe('@fastify/cors', () => {
+  it.each(['before', 'after'])('answers preflights, and marks refusals, registered %s', async (order) => {
+    if (order === 'before') await app.register(fastifyCors, { origin: 'https://app.example' });
+    await app.register(plugin, passage.options);
+    if (order === 'after') await app.register(fastifyCors, { origin: 'https://app.example' });
+    app.get('/me', whoami);
+    const origin = 'https://app.example';
+    const preflight = { origin, 'access-control-request-method': 'GET' };
+    const allowed = await app.inject({ method: 'OPTIONS', url: '/me', headers: preflight });
+    expect([allowed.statusCode, allowed.headers['access-control-allow-origin']]).toEqual([204, origin]);
+    const refused = await app.inject({ url: '/me', headers: { origin } });
+    expect(refused.statusCode).toBe(401);
+    // Fastify runs hooks in the order of registration: a page can only read a refusal when CORS comes first.
+    expect(refused.headers['access-control-allow-origin']).toBe(order === 'before' ? origin : undefined);
   });
 });
