@@ -153,14 +153,14 @@ it('is used by keyboard alone, and says where the focus is', async () => {
   await page.getByRole('link', { name: 'Create an account' }).waitFor();
   await page.keyboard.press('Tab');
   await page.keyboard.press('Tab');
-  expect(await focused(page)).toMatchObject({ text: 'Create an account', outline: '3px' });
+  expect(await focused(page)).toMatchObject({ text: 'Create an account', outline: '3px solid' });
   await page.keyboard.press('Enter');
   await page.getByLabel('E-mail').waitFor();
   await page.keyboard.type('niklaus@example.com');
   await page.keyboard.press('Enter');
   await page.getByRole('button', { name: 'Sign out' }).waitFor();
   await page.keyboard.press('Tab');
-  expect(await focused(page)).toMatchObject({ text: 'Sign out', outline: '3px' });
+  expect(await focused(page)).toMatchObject({ text: 'Sign out', outline: '3px solid' });
   await page.keyboard.press('Enter');
   await page.getByRole('heading', { name: 'You are signed out' }).waitFor();
   await expect.poll(async () => (await focused(page)).text).toBe('You are signed out');
@@ -215,7 +215,8 @@ function tokensOf(page: Page) {
 function focused(page: Page) {
   return page.evaluate(() => {
     const active = document.activeElement as HTMLElement;
-    return { text: active.textContent, outline: getComputedStyle(active).outlineWidth };
+    const { outlineStyle, outlineWidth } = getComputedStyle(active);
+    return { text: active.textContent, outline: `${outlineWidth} ${outlineStyle}` };
   });
 }
 
