@@ -1,11 +1,12 @@
 // @ts-check
+import { answers } from './answers.mjs';
 import { client } from './client.mjs';
 import { http } from './http.mjs';
 import { server } from './server.mjs';
 import { start } from './start.mjs';
 import { verify } from './verify.mjs';
 
-const tables = { verify, http, start, client, server };
+const tables = { answers, verify, http, start, client, server };
 
 for (const name of process.argv.length > 2 ? process.argv.slice(2) : Object.keys(tables)) {
   const run = tables[/** @type {keyof typeof tables} */ (name)];
