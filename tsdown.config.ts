@@ -35,6 +35,7 @@ export default defineConfig([
     checks,
     plugins: raw,
     clean: false,
+    outputOptions: { exports: 'named' },
     // jose has no CommonJS build, and Jest cannot `require` ES modules: the CommonJS files carry their own copy.
     deps: { alwaysBundle: [/^jose(\/|$)/], onlyBundle: false },
   },
