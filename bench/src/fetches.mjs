@@ -1,7 +1,6 @@
 // @ts-check
-import { passportJwtSecret } from 'jwks-rsa';
 import { heading, progress, table } from './report.mjs';
-import { fastJwt, jose, jwksUrl, passage } from './verifiers.mjs';
+import { fastJwt, jose, passage } from './verifiers.mjs';
 
 /**
  * Counts how often the keys are fetched: by 1,000 requests that find a verifier without keys, and by 1,000 tokens of forged keys.
@@ -17,7 +16,6 @@ export async function countFetches(server) {
     Passage: () => passage(options),
     'jose, createRemoteJWKSet': () => jose(options),
     'fast-jwt, get-jwks': () => fastJwt(options, 1000),
-    'jwks-rsa (passport-jwt)': () => jwksRsa(options.issuer),
   };
   heading('Fetches of the keys');
   const rows = [];
@@ -40,17 +38,4 @@ async function countOf(server, tokens, verify) {
   const before = server.requests.jwks;
   await Promise.allSettled(tokens.map(async (token) => verify(token)));
   return server.requests.jwks - before;
-}
-
-/**
- * Only the part that finds the key: passport-jwt verifies with what it gets.
- *
- * @param {string} issuer
- */
-function jwksRsa(issuer) {
-  const find = passportJwtSecret({ jwksUri: jwksUrl(issuer).href, cache: true, rateLimit: true });
-  return (/** @type {string} */ token) =>
-    new Promise((resolve, reject) => {
-      find(/** @type {any} */ (undefined), token, (error, key) => (error ? reject(error) : resolve(key)));
-    });
 }
