@@ -1,14 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { startPassage, type TestPassage } from '@passage-auth/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { freePort } from './port.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const frameworks = ['express', 'fastify', 'nestjs'];
@@ -183,12 +182,4 @@ async function readiness(child: ChildProcess): Promise<string> {
     output += `${line}\n`;
   }
   throw new Error(`The example ended before it was ready:\n${output}`);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0);
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

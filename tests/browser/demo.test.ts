@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { freePort } from '../port.ts';
 import { launch, visit } from './chromium.ts';
 
 // As `npm run demo` starts it, after the build that `npm test` begins with.
@@ -300,12 +300,4 @@ function run(cwd: string, environment: Record<string, string>) {
   // A start that fails on purpose is nobody's to wait for.
   ready.catch(() => {});
   return { process: child, ready, ended, output: () => output };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
