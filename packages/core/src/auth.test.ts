@@ -103,6 +103,19 @@ describe('RFC 6750 §2.1: the Authorization header', () => {
     }
   });
 
+  it('is refused where the raw headers have two of it, of which Node keeps one', async () => {
+    await using issuer = await Issuer.start();
+    const { auth } = issuer.passage();
+    const value = `Bearer ${await issuer.sign()}`;
+    const headers = { authorization: value };
+    const twice = ['Host', 'localhost', 'Authorization', value, 'authorization', value];
+    await expect(auth.authenticate(headers, { rawHeaders: twice })).rejects.toMatchObject(invalidRequest);
+    // Function platforms fill in `headers` alone; and a value is not a name.
+    for (const rawHeaders of [[], ['Authorization', value, 'X-Name', 'authorization']]) {
+      await expect(auth.authenticate(headers, { rawHeaders })).resolves.toMatchObject({ userId: 'user1' });
+    }
+  });
+
   it('refuses a bad token, also where it is optional', async () => {
     await using issuer = await Issuer.start();
     const headers = { authorization: `Bearer ${await issuer.sign({ exp: 1 })}` };
@@ -236,6 +249,56 @@ describe('the tokenSource option', () => {
     await expect(auth.authenticate({ authorization: `Bearer ${token}` })).rejects.toMatchObject(
       noCredentials,
     );
+  });
+
+  it.each([undefined, null, '', 'route'])('fails the request when it throws %j', async (thrown) => {
+    await using issuer = await Issuer.start();
+    const { auth } = issuer.passage({
+      tokenSource: () => {
+        throw thrown;
+      },
+    });
+    const outcome = await new Promise((resolve) => auth.authenticate({}, {}, (error) => resolve(error)));
+    expect(outcome).toBeInstanceOf(TypeError);
+    await expect(auth.authenticate({})).rejects.toBeInstanceOf(TypeError);
+  });
+});
+
+describe('the callback', () => {
+  it('is called at once where token and user are in memory, and later where not', async () => {
+    await using issuer = await startWithUser();
+    const { auth } = issuer.passage({ apiKey: 'key' });
+    const headers = { authorization: `Bearer ${await issuer.sign()}` };
+    const ask = () => {
+      let before = true;
+      const outcome = new Promise((resolve) => {
+        auth.authenticate(headers, { loadUser: true }, (error, principal) =>
+          resolve([before, error, principal?.user.email]),
+        );
+      });
+      before = false;
+      return outcome;
+    };
+    expect(await ask()).toEqual([false, undefined, 'a@example.com']);
+    expect(await ask()).toEqual([true, undefined, 'a@example.com']);
+    issuer.advance(31);
+    expect(await ask()).toEqual([false, undefined, 'a@example.com']);
+  });
+
+  it('gets the errors: those that are known at once, and those that come later', async () => {
+    await using issuer = await Issuer.start();
+    const { auth } = issuer.passage();
+    const outcomeOf = (headers: Record<string, string>, optional = false) =>
+      new Promise((resolve) => auth.authenticate(headers, { optional }, (...outcome) => resolve(outcome)));
+    expect(await outcomeOf({}, true)).toEqual([undefined, undefined]);
+    expect(await outcomeOf({})).toEqual([expect.objectContaining(noCredentials)]);
+    expect(await outcomeOf({ authorization: 'Bearer x' })).toEqual([
+      expect.objectContaining({ code: 'ERR_PASSAGE_INVALID_TOKEN' }),
+    ]);
+    issuer.answer = json({}, 500);
+    expect(await outcomeOf({ authorization: `Bearer ${await issuer.sign()}` })).toEqual([
+      expect.objectContaining({ code: 'ERR_PASSAGE_UNAVAILABLE' }),
+    ]);
   });
 });
 

@@ -1,8 +1,10 @@
 import type { CallApi } from './api.ts';
+import { type Awaitable, chain, settle } from './awaitable.ts';
 import { UnauthenticatedError } from './errors.ts';
 import { findToken } from './headers.ts';
+import type { LoadUser } from './loader.ts';
 import { type CreateMagicLinkArgs, createMagicLink, type MagicLinkOptions } from './magiclink.ts';
-import type { MagicLink, PassageUser } from './models.ts';
+import type { MagicLink } from './models.ts';
 import type { RequestHeaders, ResolvedOptions } from './options.ts';
 import { Principal } from './principal.ts';
 import type { PassageClaims } from './token.ts';
@@ -19,14 +21,22 @@ export interface AuthenticateOptions {
    * one that changes something, and must come from the same origin.
    */
   method?: string | undefined;
+  /**
+   * Names and values of the headers as they came, Node's `req.rawHeaders`, where `headers` is `req.headers`: it holds
+   * the first of several `Authorization` headers only, and with these, a request that has several is refused.
+   */
+  rawHeaders?: readonly string[] | undefined;
 }
+
+/** Takes the outcome of {@link PassageAuth.authenticate}: an error, or who is calling. */
+export type AuthenticateCallback = (error?: unknown, principal?: Principal) => void;
 
 /** What the parts of a client share. @internal */
 export interface AuthParts {
   readonly options: ResolvedOptions;
   readonly verify: VerifyToken;
   readonly call: CallApi;
-  readonly load: (userId: string) => Promise<PassageUser>;
+  readonly load: LoadUser;
 }
 
 /** Tokens, requests and magic links of an app. */
@@ -60,7 +70,7 @@ export class PassageAuth {
    * @throws {@link UnavailableError} when the issuer's keys cannot be read
    * @see RFC 7519 §7.2, RFC 8725 §3, protocol.md 8.2
    */
-  verifyToken(token: string): Promise<PassageClaims> {
+  async verifyToken(token: string): Promise<PassageClaims> {
     return this.#parts.verify(token);
   }
 
@@ -79,24 +89,37 @@ export class PassageAuth {
    * @throws {@link ApiError} when the API refuses the client's key
    * @see RFC 6750 §2.1 and §3.1
    */
-  async authenticate(
+  authenticate(
     headers: RequestHeaders,
     options?: AuthenticateOptions & { optional?: false | undefined },
   ): Promise<Principal>;
-  async authenticate(headers: RequestHeaders, options?: AuthenticateOptions): Promise<Principal | undefined>;
-  async authenticate(
+  authenticate(headers: RequestHeaders, options?: AuthenticateOptions): Promise<Principal | undefined>;
+  /**
+   * The same with a callback instead of the promise, for adapters. It is called before this returns where nothing has to
+   * be waited for, as with a token and a user in memory, which spares a request the way through the event loop.
+   */
+  authenticate(headers: RequestHeaders, options: AuthenticateOptions, done: AuthenticateCallback): void;
+  authenticate(
     headers: RequestHeaders,
     options: AuthenticateOptions = {},
-  ): Promise<Principal | undefined> {
+    done?: AuthenticateCallback,
+  ): Promise<Principal | undefined> | undefined {
+    if (!done) return new Promise<Principal | undefined>((resolve) => resolve(this.#find(headers, options)));
+    settle<Principal | undefined>(() => this.#find(headers, options), done);
+    return undefined;
+  }
+
+  #find(headers: RequestHeaders, options: AuthenticateOptions): Awaitable<Principal | undefined> {
     const { options: client, verify, load } = this.#parts;
-    const token = findToken(headers, options.method, client);
+    const token = findToken(headers, options, client);
     if (token === undefined) {
       if (options.optional) return undefined;
       throw new UnauthenticatedError();
     }
-    const principal = new Principal(token, await verify(token), load);
-    if (options.loadUser ?? client.loadUser) await principal.loadUser();
-    return principal;
+    return chain(verify(token), (claims) => {
+      if (!(options.loadUser ?? client.loadUser)) return new Principal(token, claims, load);
+      return chain(load(claims.sub), (user) => new Principal(token, claims, load, user));
+    });
   }
 
   /**

@@ -4,7 +4,7 @@
  * @module @passage-auth/core
  */
 export type { CallOptions } from './api.ts';
-export type { AuthenticateOptions, PassageAuth } from './auth.ts';
+export type { AuthenticateCallback, AuthenticateOptions, PassageAuth } from './auth.ts';
 export {
   ApiError,
   InvalidRequestError,

@@ -1,3 +1,4 @@
+import { type Awaitable, chain } from './awaitable.ts';
 import type { BoundedCache } from './cache.ts';
 import { ApiError, InvalidTokenError, UserInactiveError } from './errors.ts';
 import { freeze } from './freeze.ts';
@@ -5,9 +6,12 @@ import type { PassageUser } from './models.ts';
 import type { ResolvedOptions } from './options.ts';
 import type { PassageUsers } from './users.ts';
 
+/** Gives the user of a token: at once where it is in memory. @internal */
+export type LoadUser = (userId: string) => Awaitable<PassageUser>;
+
 /** A user in memory, or on the way there. @internal */
 export interface LoadedUser {
-  readonly user: Promise<PassageUser>;
+  user: Awaitable<PassageUser>;
   /** Until when it serves, in milliseconds since the epoch. */
   until: number;
 }
@@ -24,28 +28,33 @@ export function createUserLoader(
   users: PassageUsers,
   cache: BoundedCache<LoadedUser>,
   { userCacheTtl, clock }: ResolvedOptions,
-): (userId: string) => Promise<PassageUser> {
-  async function read(userId: string): Promise<PassageUser> {
-    const known = cache.get(userId);
-    if (known && clock() < known.until) return known.user;
-    const loaded: LoadedUser = { user: users.get(userId).then(freeze), until: Number.POSITIVE_INFINITY };
+): LoadUser {
+  function load(userId: string): LoadedUser {
+    const user = users.get(userId).then(
+      (user) => {
+        loaded.user = freeze(user);
+        loaded.until = clock() + userCacheTtl * 1000;
+        return user;
+      },
+      (cause) => {
+        if (cache.get(userId) === loaded) cache.delete(userId);
+        const gone = cause instanceof ApiError && cause.apiCode === 'user_not_found';
+        throw gone ? new InvalidTokenError('user', { cause }) : cause;
+      },
+    );
+    const loaded: LoadedUser = { user, until: Number.POSITIVE_INFINITY };
     cache.set(userId, loaded);
-    try {
-      const user = await loaded.user;
-      loaded.until = clock() + userCacheTtl * 1000;
-      return user;
-    } catch (error) {
-      if (cache.get(userId) === loaded) cache.delete(userId);
-      throw error;
-    }
+    return loaded;
   }
 
-  return async (userId) => {
-    const user = await read(userId).catch((cause) => {
-      const gone = cause instanceof ApiError && cause.apiCode === 'user_not_found';
-      throw gone ? new InvalidTokenError('user', { cause }) : cause;
-    });
-    if (user.status === 'inactive') throw new UserInactiveError();
-    return user;
+  return (userId) => {
+    const known = cache.get(userId);
+    const { user } = known && clock() < known.until ? known : load(userId);
+    return chain(user, checkActive);
   };
+}
+
+function checkActive(user: PassageUser): PassageUser {
+  if (user.status === 'inactive') throw new UserInactiveError();
+  return user;
 }

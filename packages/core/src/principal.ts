@@ -1,4 +1,5 @@
 import { UnauthenticatedError } from './errors.ts';
+import type { LoadUser } from './loader.ts';
 import type { PassageUser } from './models.ts';
 import type { PassageClaims } from './token.ts';
 
@@ -10,16 +11,16 @@ export class Principal {
   readonly claims: PassageClaims;
   // Private fields stay out of `console.log` and `JSON.stringify`.
   readonly #token: string;
-  readonly #load: (userId: string) => Promise<PassageUser>;
-  #loading: Promise<PassageUser> | undefined;
+  readonly #load: LoadUser;
   #user: PassageUser | undefined;
 
   /** @internal */
-  constructor(token: string, claims: PassageClaims, load: (userId: string) => Promise<PassageUser>) {
+  constructor(token: string, claims: PassageClaims, load: LoadUser, user?: PassageUser) {
     this.userId = claims.sub;
     this.claims = claims;
     this.#token = token;
     this.#load = load;
+    this.#user = user;
   }
 
   /** The access token as it was sent, for calls in the caller's name. Never logged or serialized. */
@@ -51,14 +52,8 @@ export class Principal {
    * @throws TypeError when there is no API key
    */
   async loadUser(): Promise<PassageUser> {
-    this.#loading ??= this.#load(this.userId);
-    try {
-      this.#user = await this.#loading;
-      return this.#user;
-    } catch (error) {
-      this.#loading = undefined;
-      throw error;
-    }
+    this.#user ??= await this.#load(this.userId);
+    return this.#user;
   }
 }
 

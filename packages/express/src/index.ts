@@ -41,13 +41,11 @@ export function passageAuth(options: AdapterOptions = {}): RequestHandler {
   const { optional, loadUser } = options;
   return (req, _res, next) => {
     if (isPreflight(req)) return next();
-    const { method, headersDistinct } = req;
-    passage.auth
-      .authenticate(headersDistinct ?? req.headers, { optional, loadUser, method })
-      .then((principal) => {
-        if (principal) req.passage = principal;
-        next();
-      }, next);
+    const { headers, rawHeaders, method } = req;
+    passage.auth.authenticate(headers, { optional, loadUser, method, rawHeaders }, (error, principal) => {
+      if (principal) req.passage = principal;
+      next(error);
+    });
   };
 }
 

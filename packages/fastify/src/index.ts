@@ -4,7 +4,7 @@
  * @module @passage-auth/fastify
  */
 import type { IncomingMessage } from 'node:http';
-import { type AdapterOptions, Passage, type Principal } from '@passage-auth/core';
+import { type AdapterOptions, type AuthenticateOptions, Passage, type Principal } from '@passage-auth/core';
 import type { FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 
@@ -58,10 +58,14 @@ export const passage = fp<AdapterOptions>(
     fastify.decorate('passage', own.passage);
     fastify.decorate(settings, own);
     if (!fastify.hasRequestDecorator('passage')) fastify.decorateRequest('passage', undefined);
-    fastify.addHook('onRequest', async (request) => {
+    fastify.addHook('onRequest', (request, _reply, done) => {
+      const route = request.routeOptions.config.passage;
       // A scope below may have a client of its own: the nearest one decides, and has its own hook.
-      if (request.server[settings] !== own || isPreflight(request.raw)) return;
-      if (request.routeOptions.config.passage !== false) await authenticate(request);
+      if (request.server[settings] !== own || route === false || isPreflight(request.raw)) return done();
+      own.passage.auth.authenticate(request.headers, optionsOf(request, own, route), (error, principal) => {
+        request.passage = principal;
+        done(error as Error | undefined);
+      });
     });
   },
   { name: '@passage-auth/fastify', fastify: '5.x' },
@@ -78,10 +82,21 @@ export default passage;
 export async function authenticate(request: FastifyRequest): Promise<void> {
   const scope = request.server[settings];
   if (!scope) throw new TypeError('The "@passage-auth/fastify" plugin is not registered in this scope');
-  const { optional, loadUser } = { ...scope, ...(request.routeOptions.config.passage || undefined) };
-  const { raw, method } = request;
-  const headers = raw.headersDistinct ?? request.headers;
-  request.passage = await scope.passage.auth.authenticate(headers, { optional, loadUser, method });
+  const options = optionsOf(request, scope, request.routeOptions.config.passage);
+  request.passage = await scope.passage.auth.authenticate(request.headers, options);
+}
+
+function optionsOf(
+  { method, raw }: FastifyRequest,
+  scope: Settings,
+  route: false | RouteAuthentication | undefined,
+): AuthenticateOptions {
+  return {
+    optional: (route || scope).optional ?? scope.optional,
+    loadUser: (route || scope).loadUser ?? scope.loadUser,
+    method,
+    rawHeaders: raw.rawHeaders,
+  };
 }
 
 /** A CORS preflight, as the Fetch standard defines it (§3.3.1). */

@@ -9,7 +9,7 @@ export type Carrier = { passage?: Principal | undefined };
 interface Call extends Carrier {
   method?: string;
   headers?: RequestHeaders;
-  headersDistinct?: RequestHeaders;
+  rawHeaders?: string[];
   raw?: IncomingMessage;
   extra?: { request?: Call };
   connectionParams?: Values;
@@ -63,25 +63,41 @@ export function methodOf(host: ArgumentsHost): string | undefined {
 /** Returns the headers that may carry credentials. */
 export function headersOf(host: ArgumentsHost): RequestHeaders {
   switch (typeOf(host)) {
-    case 'graphql': {
-      const call = graphQLCallOf(host);
-      return authorizationOf(call.connectionParams) ?? headersOfRequest(call.extra?.request ?? call);
-    }
+    case 'graphql':
+      return authorizationOf(graphQLCallOf(host).connectionParams) ?? requestOf(host)?.headers ?? {};
     case 'ws': {
-      const { request, handshake } = host.switchToWs().getClient<Client>();
-      const token = handshake?.auth.token;
-      return typeof token === 'string' ? { authorization: `Bearer ${token}` } : headersOfRequest(request);
+      const token = host.switchToWs().getClient<Client>().handshake?.auth.token;
+      return typeof token === 'string'
+        ? { authorization: `Bearer ${token}` }
+        : (requestOf(host)?.headers ?? {});
     }
     case 'rpc':
       return headersOfRpc(host);
     default:
-      return headersOfRequest(host.switchToHttp().getRequest<Call>());
+      return requestOf(host)?.headers ?? {};
   }
 }
 
-function headersOfRequest(request: Call = {}): RequestHeaders {
-  // Node drops repeated headers from `headers`; a repeated Authorization must be seen to be refused.
-  return (request.raw ?? request).headersDistinct ?? request.headers ?? {};
+/** Returns all headers of the request as they came. */
+export function rawHeadersOf(host: ArgumentsHost): readonly string[] | undefined {
+  const request = requestOf(host);
+  return (request?.raw ?? request)?.rawHeaders;
+}
+
+/** Returns the request of the call, or the one that opened its socket. */
+function requestOf(host: ArgumentsHost): Call | undefined {
+  switch (typeOf(host)) {
+    case 'graphql': {
+      const call = graphQLCallOf(host);
+      return call.extra?.request ?? call;
+    }
+    case 'ws':
+      return host.switchToWs().getClient<Client>().request;
+    case 'rpc':
+      return undefined;
+    default:
+      return host.switchToHttp().getRequest<Call>();
+  }
 }
 
 function graphQLCallOf(host: ArgumentsHost): Call {

@@ -9,7 +9,7 @@ import {
 import { HttpAdapterHost } from '@nestjs/core';
 import { isPassageError, Passage, type RequestHeaders } from '@passage-auth/core';
 import { type Access, accessOf, guardKey } from './access.ts';
-import { carrierOf, headersOf, methodOf } from './context.ts';
+import { carrierOf, headersOf, methodOf, rawHeadersOf } from './context.ts';
 import { toException } from './errors.ts';
 import { type Settings, settingsOf } from './tokens.ts';
 
@@ -62,7 +62,12 @@ export class PassageGuard implements CanActivate {
     const access = this.getAccess(context);
     if (access === 'public') return true;
     const { optional = false, loadUser } = this.#settings;
-    const options = { optional: optional || access === 'optional', loadUser, method: methodOf(context) };
+    const options = {
+      optional: optional || access === 'optional',
+      loadUser,
+      method: methodOf(context),
+      rawHeaders: rawHeadersOf(context),
+    };
     try {
       carrierOf(context).passage = await this.#passage.auth.authenticate(this.getHeaders(context), options);
       return true;
