@@ -4,7 +4,7 @@ import { InvalidTokenError } from './errors.ts';
 import { freeze } from './freeze.ts';
 import { createKeys, type KeySet } from './keys.ts';
 import type { ResolvedOptions } from './options.ts';
-import { checkTime, decodeBase64url, type PassageClaims, readToken } from './token.ts';
+import { checkTime, decodeBase64url, type PassageClaims, readToken, type UnverifiedToken } from './token.ts';
 
 /** Verifies a token and gives its claims: at once where it is remembered. @internal */
 export type VerifyToken = (token: string) => Awaitable<PassageClaims>;
@@ -39,15 +39,14 @@ export function createVerifier(options: ResolvedOptions): VerifyToken {
     return known.claims;
   }
 
-  async function verify(token: string): Promise<PassageClaims> {
-    const { kid, claims } = readToken(token, options);
+  async function verify(token: string, { kid, claims }: UnverifiedToken): Promise<PassageClaims> {
     const keySet = await keys.find(kid);
     await verifySignature(token, keySet.get(kid) as CryptoKey);
     cache.set(tailOf(token), { token, claims: freeze(claims), keys: keySet });
     return claims;
   }
 
-  return (token) => recall(token) ?? verify(token);
+  return (token) => recall(token) ?? verify(token, readToken(token, options));
 }
 
 function tailOf(token: unknown): string {
