@@ -4,8 +4,8 @@ import { fork } from 'node:child_process';
 import { createPublicKey } from 'node:crypto';
 import { once } from 'node:events';
 import { startPassage } from '@passage-auth/testing';
-import autocannon from 'autocannon';
 import { interleave, quantile, ratio } from './interleave.mjs';
+import { load } from './load.mjs';
 import { cell, goal, heading, progress, short, table } from './report.mjs';
 import { jwksUrl } from './verifiers.mjs';
 
@@ -76,7 +76,7 @@ async function compare(framework, apps, tokens, fresh) {
   let round = 0;
   /** @param {App[]} of @param {(connection: number) => string[]} tokensOf */
   const contestants = (of, tokensOf) =>
-    Object.fromEntries(of.map((app) => [app.name, () => load(app, tokensOf)]));
+    Object.fromEntries(of.map((app) => [app.name, () => ask(app, tokensOf)]));
   progress(`${framework}, repeated tokens`);
   const repeated = await interleave(
     contestants(apps, (connection) => [tokens[connection] ?? '']),
@@ -138,23 +138,19 @@ async function start(name, env) {
 }
 
 /**
- * Requests per second, from the first to the last answer.
+ * Requests per second.
  *
  * @param {App} app
  * @param {(connection: number) => string[]} tokensOf
  */
-async function load(app, tokensOf) {
+async function ask(app, tokensOf) {
   let connection = 0;
-  /** @type {number[]} */
-  const answered = [];
+  const amount = connections * requests;
   const before = await cpuOf(app);
-  const running = autocannon({
+  const { perSecond, p99 } = await load({
     url: `http://127.0.0.1:${app.port}`,
     connections,
-    amount: connections * requests,
-    // How often it looks whether all is done, in milliseconds.
-    sampleInt: 20,
-    timeout: 60,
+    amount,
     setupClient(client) {
       client.setRequests(
         tokensOf(connection++).map((token) => ({
@@ -164,15 +160,9 @@ async function load(app, tokensOf) {
       );
     },
   });
-  const emitter = /** @type {import('node:events').EventEmitter} */ (/** @type {unknown} */ (running));
-  emitter.on('response', () => answered.push(performance.now()));
-  const result = await running;
-  if (result.non2xx || result.errors) throw new Error(`${app.name} refused ${result.non2xx + result.errors}`);
-  const milliseconds = /** @type {number} */ (answered.at(-1)) - /** @type {number} */ (answered[0]);
-  const cpu = ((await cpuOf(app)) - before) / answered.length;
-  app.p99.push(result.latency.p99);
-  app.cpu.push(cpu);
-  return (answered.length / milliseconds) * 1000;
+  app.p99.push(p99);
+  app.cpu.push(((await cpuOf(app)) - before) / amount);
+  return perSecond;
 }
 
 /** @param {App} app */

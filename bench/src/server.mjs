@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { VirtualAuthenticator } from '@passage-auth/testing';
-import autocannon from 'autocannon';
 import { interleave, quantile } from './interleave.mjs';
+import { load } from './load.mjs';
 import { withSchema } from './postgres.mjs';
 import { cell, heading, progress, short, table } from './report.mjs';
 import { apiKey, appId, origin, startService } from './service.mjs';
@@ -140,21 +140,15 @@ async function loginRate(services, people) {
  * @param {Person[]} people
  */
 async function getRate(services, people) {
-  const amount = 600;
-  const begin = performance.now();
-  const results = await Promise.all(
-    services.map(({ url }) =>
-      autocannon({
-        url: `${url}/api/v1/apps/${appId}/users/${people[0]?.userId}`,
-        headers,
-        connections: 8,
-        timeout: 60,
-        amount: Math.ceil(amount / services.length),
-      }),
-    ),
+  const rates = services.map(({ url }) =>
+    load({
+      url: `${url}/api/v1/apps/${appId}/users/${people[0]?.userId}`,
+      headers,
+      connections: 8,
+      amount: 1000,
+    }),
   );
-  if (results.some(({ non2xx, errors }) => non2xx || errors)) throw new Error('A call was refused');
-  return amount / ((performance.now() - begin) / 1000);
+  return (await Promise.all(rates)).reduce((sum, { perSecond }) => sum + perSecond, 0);
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { ArgumentsHost, ContextType } from '@nestjs/common';
-import type { Principal, RequestHeaders } from '@passage-auth/core';
+import type { AuthenticateOptions, Principal, RequestHeaders } from '@passage-auth/core';
 
 /** What the guard and the decorators see of a call, whatever its transport. */
 export type Carrier = { passage?: Principal | undefined };
@@ -38,66 +38,43 @@ export function typeOf(host: ArgumentsHost): ContextType | 'graphql' {
   return host.getType<ContextType | 'graphql'>();
 }
 
-/** Returns the object that lives as long as the call, or the connection, and carries its principal. */
-export function carrierOf(host: ArgumentsHost): Carrier {
-  switch (typeOf(host)) {
-    case 'graphql':
-      return graphQLCallOf(host);
-    case 'ws':
-      return host.switchToWs().getClient<Carrier>();
-    case 'rpc':
-      return host.switchToRpc().getContext<Carrier>();
-    default:
-      return host.switchToHttp().getRequest<Carrier>();
-  }
+/** A call, whatever its transport, as the client is asked about it. */
+export interface Incoming extends Pick<AuthenticateOptions, 'method' | 'rawHeaders'> {
+  /** The object that lives as long as the call, or the connection, and carries its principal. */
+  carrier: Carrier;
+  /** The headers that may carry credentials. */
+  headers: RequestHeaders;
 }
 
-/** Returns the HTTP method, for calls whose method says what they do. */
-export function methodOf(host: ArgumentsHost): string | undefined {
-  if (typeOf(host) === 'http') return host.switchToHttp().getRequest<Call>().method;
-  // What comes over a socket may change something, although the socket was opened by GET.
-  const { method, extra } = typeOf(host) === 'graphql' ? graphQLCallOf(host) : {};
-  return extra ? undefined : method;
-}
-
-/** Returns the headers that may carry credentials. */
-export function headersOf(host: ArgumentsHost): RequestHeaders {
-  switch (typeOf(host)) {
-    case 'graphql':
-      return authorizationOf(graphQLCallOf(host).connectionParams) ?? requestOf(host)?.headers ?? {};
-    case 'ws': {
-      const token = host.switchToWs().getClient<Client>().handshake?.auth.token;
-      return typeof token === 'string'
-        ? { authorization: `Bearer ${token}` }
-        : (requestOf(host)?.headers ?? {});
-    }
-    case 'rpc':
-      return headersOfRpc(host);
-    default:
-      return requestOf(host)?.headers ?? {};
-  }
-}
-
-/** Returns all headers of the request as they came. */
-export function rawHeadersOf(host: ArgumentsHost): readonly string[] | undefined {
-  const request = requestOf(host);
-  return (request?.raw ?? request)?.rawHeaders;
-}
-
-/** Returns the request of the call, or the one that opened its socket. */
-function requestOf(host: ArgumentsHost): Call | undefined {
+/** Reads what is known of a call. */
+export function readCall(host: ArgumentsHost): Incoming {
   switch (typeOf(host)) {
     case 'graphql': {
       const call = graphQLCallOf(host);
-      return call.extra?.request ?? call;
+      const { connectionParams, extra, method } = call;
+      const request = readRequest(extra?.request ?? call);
+      const headers = authorizationOf(connectionParams) ?? request.headers;
+      // What comes over a socket may change something, although the socket was opened by GET.
+      return { ...request, carrier: call, headers, method: extra ? undefined : method };
     }
-    case 'ws':
-      return host.switchToWs().getClient<Client>().request;
+    case 'ws': {
+      const client = host.switchToWs().getClient<Client>();
+      const request = readRequest(client.request);
+      const token = client.handshake?.auth.token;
+      const headers = typeof token === 'string' ? { authorization: `Bearer ${token}` } : request.headers;
+      return { ...request, carrier: client, headers };
+    }
     case 'rpc':
-      return undefined;
-    default:
-      return host.switchToHttp().getRequest<Call>();
+      return { carrier: host.switchToRpc().getContext<Carrier>(), headers: headersOfRpc(host) };
+    default: {
+      const request = host.switchToHttp().getRequest<Call>();
+      return { ...readRequest(request), carrier: request, method: request.method };
+    }
   }
+}
+
+function readRequest({ headers = {}, rawHeaders, raw }: Call = {}): Pick<Incoming, 'headers' | 'rawHeaders'> {
+  return { headers, rawHeaders: raw ? raw.rawHeaders : rawHeaders };
 }
 
 function graphQLCallOf(host: ArgumentsHost): Call {

@@ -6,7 +6,7 @@ import {
 } from '@nestjs/common';
 import { type Principal, requirePrincipal } from '@passage-auth/core';
 import { type Access, accessKey } from './access.ts';
-import { carrierOf } from './context.ts';
+import { readCall } from './context.ts';
 
 /** Leaves a handler, or all handlers of a class, open: the guard does not look at their requests. */
 export function Public(): CustomDecorator<symbol> {
@@ -35,6 +35,6 @@ export const UserId = createParamDecorator(
 
 /** @throws UnauthenticatedError where no guard has run, so that a forgotten one fails closed */
 function principalOf(context: ExecutionContext): Principal | undefined {
-  const carrier = carrierOf(context);
+  const { carrier } = readCall(context);
   return 'passage' in carrier ? carrier.passage : requirePrincipal(carrier);
 }

@@ -9,7 +9,7 @@ import {
 import { HttpAdapterHost } from '@nestjs/core';
 import { isPassageError, Passage, type RequestHeaders } from '@passage-auth/core';
 import { type Access, accessOf, guardKey } from './access.ts';
-import { carrierOf, headersOf, methodOf, rawHeadersOf } from './context.ts';
+import { readCall } from './context.ts';
 import { toException } from './errors.ts';
 import { type Settings, settingsOf } from './tokens.ts';
 
@@ -62,14 +62,10 @@ export class PassageGuard implements CanActivate {
     const access = this.getAccess(context);
     if (access === 'public') return true;
     const { optional = false, loadUser } = this.#settings;
-    const options = {
-      optional: optional || access === 'optional',
-      loadUser,
-      method: methodOf(context),
-      rawHeaders: rawHeadersOf(context),
-    };
+    const { carrier, method, rawHeaders } = readCall(context);
+    const options = { optional: optional || access === 'optional', loadUser, method, rawHeaders };
     try {
-      carrierOf(context).passage = await this.#passage.auth.authenticate(this.getHeaders(context), options);
+      carrier.passage = await this.#passage.auth.authenticate(this.getHeaders(context), options);
       return true;
     } catch (error) {
       throw isPassageError(error) ? await toException(error, context, this.#adapters) : error;
@@ -83,7 +79,7 @@ export class PassageGuard implements CanActivate {
 
   /** Where credentials are looked for. To be overridden for transports that carry them elsewhere. */
   protected getHeaders(context: ExecutionContext): RequestHeaders {
-    return headersOf(context);
+    return readCall(context).headers;
   }
 }
 
