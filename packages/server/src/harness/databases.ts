@@ -19,8 +19,8 @@ export function describeDatabases(name: string, tests: (make: () => Promise<Test
       tests(() => makeSchema('')));
 }
 
-/** Makes a schema, which is a database for all that the server can see. */
-async function makeSchema(url: string): Promise<TestDatabase> {
+/** Makes a schema of PostgreSQL, which is a database for all that the server can see. */
+export async function makeSchema(url: string): Promise<TestDatabase> {
   const schema = `test_${randomBytes(8).toString('hex')}`;
   await execute(url, `create schema ${schema}`);
   const location = new URL(url);

@@ -3,8 +3,9 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sql } from 'kysely';
+import pg from 'pg';
 import { afterAll, describe, expect, it } from 'vitest';
-import { describeDatabases } from '../harness/databases.ts';
+import { describeDatabases, makeSchema } from '../harness/databases.ts';
 import { baseUrl, secret, signingKey, TestServer } from '../harness/server.ts';
 import { createPassageServer } from '../index.ts';
 import { openStorage } from './database.ts';
@@ -295,17 +296,10 @@ describe.skipIf(!process.env.DATABASE_URL)('PostgreSQL', () => {
     });
     await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
     const server = await TestServer.start(async () => {
-      const schema = `test_lost_${Date.now()}`;
-      const direct = await openStorage(target.href);
-      await sql.raw(`create schema ${schema}`).execute(direct.db);
-      const location = new URL(target);
-      location.host = `127.0.0.1:${(proxy.address() as AddressInfo).port}`;
-      location.searchParams.set('options', `-csearch_path=${schema}`);
-      const drop = async () => {
-        await sql.raw(`drop schema ${schema} cascade`).execute(direct.db);
-        await direct.close();
-      };
-      return { location: location.href, drop };
+      const { location, drop } = await makeSchema(target.href);
+      const broken = new URL(location);
+      broken.host = `127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+      return { location: broken.href, drop };
     });
     broken = true;
     for (let time = 0; time < 3; time++) {
@@ -318,5 +312,34 @@ describe.skipIf(!process.env.DATABASE_URL)('PostgreSQL', () => {
     await server[Symbol.asyncDispose]();
     for (const socket of sockets) socket.destroy();
     proxy.close();
+  });
+
+  it('answers reads while the database is read-only, refuses writes for the time being, and goes on after', async () => {
+    const role = `test_${Date.now()}`;
+    const admin = new pg.Client(process.env.DATABASE_URL);
+    await admin.connect();
+    await admin.query(`create role ${role} superuser login`);
+    const server = await TestServer.start(async () => {
+      const { location, drop } = await makeSchema(process.env.DATABASE_URL ?? '');
+      const asRole = new URL(location);
+      asRole.username = role;
+      return { location: asRole.href, drop };
+    });
+    const { id } = await server.register('ada@example.com');
+    const turn = async (readOnly: 'on' | 'off') => {
+      await admin.query(`alter role ${role} set default_transaction_read_only = ${readOnly}`);
+      await admin.query('select pg_terminate_backend(pid) from pg_stat_activity where usename = $1', [role]);
+      await expect.poll(async () => (await server.manage('GET', `/users/${id}`)).status).toBe(200);
+    };
+    await turn('on');
+    const add = () => server.manage('POST', '/users', { email: 'grace@example.com' });
+    const refused = await add();
+    expect(refused).toMatchObject({ status: 503, body: { code: 'service_unavailable' } });
+    expect(refused.headers.get('Retry-After')).toBe('5');
+    await turn('off');
+    await expect.poll(async () => (await add()).status).toBe(201);
+    await server[Symbol.asyncDispose]();
+    await admin.query(`drop role ${role}`);
+    await admin.end();
   });
 });
