@@ -15,7 +15,8 @@ export function settle<T>(work: () => Awaitable<T>, done: (error?: unknown, valu
   try {
     value = work();
   } catch (error) {
-    done(error);
+    // Always an object: frameworks take `undefined` for "no error", and Express also the text 'route'.
+    done(Object(error));
     return;
   }
   if (isPromise(value)) value.then((result) => done(undefined, result), done);

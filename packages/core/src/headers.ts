@@ -1,6 +1,6 @@
 import type { AuthenticateOptions } from './auth.ts';
 import { InvalidRequestError } from './errors.ts';
-import type { RequestHeaders, ResolvedOptions, TokenSource } from './options.ts';
+import type { RequestHeaders, ResolvedOptions } from './options.ts';
 
 /**
  * Finds the token of a request, or `undefined` when it presents none.
@@ -17,28 +17,25 @@ export function findToken(
   { method, rawHeaders }: AuthenticateOptions,
   options: ResolvedOptions,
 ): string | undefined {
-  if (options.tokenSource) return askSource(options.tokenSource, headers);
+  if (options.tokenSource) return options.tokenSource(headers);
   return readBearer(headers, rawHeaders) ?? (options.cookie && readCookie(headers, options.cookie, method));
 }
 
-function askSource(source: TokenSource, headers: RequestHeaders): string | undefined {
-  try {
-    return source(headers);
-  } catch (cause) {
-    // A callback would take `undefined` for "no error".
-    if (typeof cause === 'object' && cause !== null) throw cause;
-    throw new TypeError('"tokenSource" must throw an error, or nothing', { cause });
-  }
+/**
+ * Tells whether a request is a CORS preflight, which browsers send without credentials. Adapters let it pass.
+ *
+ * @see Fetch standard §3.3.1
+ */
+export function isPreflight(method: string | undefined, headers: RequestHeaders): boolean {
+  const sends = (name: string) => readHeader(headers, name).join() !== '';
+  return method === 'OPTIONS' && sends('origin') && sends('access-control-request-method');
 }
 
 function readBearer(headers: RequestHeaders, rawHeaders: readonly string[] = []): string | undefined {
   const values = readHeader(headers, 'authorization');
-  let sent = 0;
-  for (let index = 0; index < rawHeaders.length; index += 2) {
-    if (isNamed(rawHeaders[index] as string, 'authorization')) sent += 1;
-  }
+  const sent = rawHeaders.filter((name, index) => index % 2 === 0 && isNamed(name, 'authorization'));
   // RFC 9110 §5.3: this header may be sent once. Whoever sends two wants two readers to disagree.
-  if (values.length > 1 || sent > 1) throw new InvalidRequestError('header');
+  if (values.length > 1 || sent.length > 1) throw new InvalidRequestError('header');
   const value = values[0] ?? '';
   // RFC 9110 §11.1 and §11.4: the scheme in any case, then one or more spaces.
   const scheme = /^bearer +/i.exec(value)?.[0];
@@ -57,7 +54,7 @@ function readCookie(headers: RequestHeaders, name: string, method: string | unde
     .map((pair) => pair.trim())
     .filter((pair) => pair.startsWith(`${name}=`))
     .map((pair) => pair.slice(name.length + 1).replace(/^"(.*)"$/, '$1'))
-    .filter((value) => value !== '');
+    .filter(Boolean);
   // A page on a sibling domain can add a cookie of the same name: which of two is ours cannot be told.
   if (new Set(found).size > 1) throw new InvalidRequestError('cookie');
   if (found[0] !== undefined && !isSafe(method) && !isSameOrigin(headers)) {
@@ -68,7 +65,7 @@ function readCookie(headers: RequestHeaders, name: string, method: string | unde
 
 /** RFC 9110 §9.2.1, less TRACE. */
 function isSafe(method: string | undefined): boolean {
-  return method !== undefined && ['GET', 'HEAD', 'OPTIONS'].includes(method.toUpperCase());
+  return method !== undefined && /^(?:GET|HEAD|OPTIONS)$/i.test(method);
 }
 
 /**

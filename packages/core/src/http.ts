@@ -16,7 +16,7 @@ export async function withDeadline<T>(
 ): Promise<T> {
   const deadline = new AbortController();
   const timer = setTimeout(() => {
-    deadline.abort(new DOMException('The operation took too long', 'TimeoutError'));
+    deadline.abort(new DOMException('Timed out', 'TimeoutError'));
   }, milliseconds);
   const signal = caller ? AbortSignal.any([caller, deadline.signal]) : deadline.signal;
   const stopped = new Promise<never>((_resolve, reject) => {
@@ -43,7 +43,7 @@ export function boundedFetch(fetch: typeof globalThis.fetch, timeout: number): t
       const response = await fetch(input, { ...init, redirect: 'manual', signal });
       if (response.type === 'opaqueredirect' || (response.status >= 300 && response.status < 400)) {
         await response.body?.cancel();
-        throw new TypeError('The server redirects, which is not followed');
+        throw new TypeError('Redirects are not followed');
       }
       const body = await readBody(response);
       return new Response(body.length > 0 ? body : null, {

@@ -17,6 +17,7 @@ export {
   UnavailableError,
   UserInactiveError,
 } from './errors.ts';
+export { isPreflight } from './headers.ts';
 export type {
   ListUsersQuery,
   RangeConditions,

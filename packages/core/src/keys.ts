@@ -126,7 +126,7 @@ class FetchedKeys implements Keys {
   async #read(): Promise<void> {
     try {
       const response = await this.#fetch(this.#url, { headers: { accept: 'application/json' } });
-      if (response.status !== 200) throw new Error('The key set was answered with another status than 200');
+      if (response.status !== 200) throw new Error('The key set was not answered with 200');
       const text = await response.text();
       // The same text is the same key set: tokens verified with it stay verified.
       if (text !== this.#text) this.#set = await readKeySet(JSON.parse(text));
@@ -161,12 +161,8 @@ async function readKeySet(jwks: JsonWebKeySet): Promise<KeySet> {
 }
 
 function isStrong({ modulusLength, publicExponent }: RsaHashedKeyAlgorithm): boolean {
-  // RFC 8017 §3.1: the exponent is at least 3. With 1, anybody can write signatures.
-  const exponent = BigInt(`0x${Array.from(publicExponent, toHex).join('')}`);
+  // RFC 8017 §3.1: the exponent is at least 3. With 1, anybody can write signatures. Big-endian, maybe with zeros before it.
+  const exponent = publicExponent.reduce((value, byte) => value * 256 + byte, 0);
   // RFC 7518 §3.3: 2048 bits or larger.
-  return modulusLength >= 2048 && exponent >= 3n;
-}
-
-function toHex(byte: number): string {
-  return byte.toString(16).padStart(2, '0');
+  return modulusLength >= 2048 && exponent >= 3;
 }

@@ -1,7 +1,7 @@
 import { ApiError } from './errors.ts';
 import { isPathSegment } from './ids.ts';
 import type { PassageUserSummary, UserStatus } from './models.ts';
-import { fromWire } from './wire.ts';
+import { fromWire, snakeCase } from './wire.ts';
 
 /** Conditions on a text field; all of them must hold. `like` patterns are the server's own. */
 export interface TextConditions<T extends string = string> {
@@ -89,18 +89,18 @@ export class UserIterator implements AsyncIterableIterator<PassageUserSummary> {
   }
 }
 
-const filters = {
-  identifier: 'identifier',
-  id: 'id',
-  status: 'status',
-  loginCount: 'login_count',
-  emailVerified: 'email_verified',
-  createdAt: 'created_at',
-  updatedAt: 'updated_at',
-  lastLoginAt: 'last_login_at',
-} as const;
+const fields = [
+  'identifier',
+  'id',
+  'status',
+  'loginCount',
+  'emailVerified',
+  'createdAt',
+  'updatedAt',
+  'lastLoginAt',
+] as const;
 
-const operators = { eq: '', ne: 'ne:', gt: 'gt:', lt: 'lt:', like: 'like:', notLike: 'not_like:' } as const;
+const operators = ['eq', 'ne', 'gt', 'lt', 'like', 'notLike'];
 
 /**
  * Writes a query as the wire has it.
@@ -110,8 +110,8 @@ const operators = { eq: '', ne: 'ne:', gt: 'gt:', lt: 'lt:', like: 'like:', notL
  */
 export function toQuery(query: ListUsersQuery): Record<string, string | string[]> {
   const wire: Record<string, string | string[]> = {};
-  for (const [field, name] of Object.entries(filters) as [keyof typeof filters, string][]) {
-    if (query[field] !== undefined) wire[name] = toConditions(field, query[field]);
+  for (const field of fields) {
+    if (query[field] !== undefined) wire[snakeCase(field)] = toConditions(field, query[field]);
   }
   if (query.orderBy) wire.order_by = toOrder(query.orderBy);
   if (query.limit !== undefined) wire.limit = toCount('limit', query.limit, 500);
@@ -153,15 +153,15 @@ function toConditions(field: string, filter: Value | object): string[] {
 }
 
 function toCondition(field: string, operator: string, value: unknown): string {
-  if (!Object.hasOwn(operators, operator)) {
-    throw new TypeError(`"${field}" has an operator that is none of ${Object.keys(operators).join(', ')}`);
+  if (!operators.includes(operator)) {
+    throw new TypeError(`"${field}" has an operator that is none of ${operators.join(', ')}`);
   }
   const text = toText(field, value);
   // Equality has no operator on the wire, so a value must not look like one.
   if (operator === 'eq' && /^<?(?:ne|gt|lt|like|not_like|eq):/.test(text)) {
     throw new TypeError(`"${field}" must not begin with an operator: use { like: … } and its kin`);
   }
-  return operators[operator as keyof typeof operators] + text;
+  return operator === 'eq' ? text : `${snakeCase(operator)}:${text}`;
 }
 
 function toText(field: string, value: unknown): string {
@@ -178,10 +178,10 @@ function toText(field: string, value: unknown): string {
 function toOrder(orderBy: object): string {
   return Object.entries(orderBy)
     .map(([field, direction]) => {
-      if (!Object.hasOwn(filters, field) || !['asc', 'desc'].includes(direction)) {
+      if (!(fields as readonly string[]).includes(field) || !['asc', 'desc'].includes(direction)) {
         throw new TypeError('"orderBy" must name fields of a user, each with "asc" or "desc"');
       }
-      return `${filters[field as keyof typeof filters]}:${direction.toUpperCase()}`;
+      return `${snakeCase(field)}:${direction.toUpperCase()}`;
     })
     .join(',');
 }

@@ -114,17 +114,13 @@ function decodeText(part: string): string {
   return /[^\0-\x7f]/.test(binary) ? utf8.decode(toBytes(binary)) : binary;
 }
 
-/** Decodes what is known to consist of letters of base64url. @internal */
-export function decodeBase64url(part: string): Uint8Array<ArrayBuffer> {
-  return toBytes(decodeBinary(part));
-}
-
-/** One character for each byte. */
-function decodeBinary(part: string): string {
+/** Decodes what is known to consist of letters of base64url, to one character for each byte. @internal */
+export function decodeBinary(part: string): string {
   return atob(part.replaceAll('-', '+').replaceAll('_', '/'));
 }
 
-function toBytes(binary: string): Uint8Array<ArrayBuffer> {
+/** One byte for each character of a text that has none above 255. @internal */
+export function toBytes(binary: string): Uint8Array<ArrayBuffer> {
   // A loop, because `Uint8Array.from` with a function takes six times as long for the claims of a token.
   const bytes = new Uint8Array(binary.length);
   for (let index = 0; index < bytes.length; index += 1) bytes[index] = binary.charCodeAt(index);

@@ -4,7 +4,14 @@ import { InvalidTokenError } from './errors.ts';
 import { freeze } from './freeze.ts';
 import { createKeys, type KeySet } from './keys.ts';
 import type { ResolvedOptions } from './options.ts';
-import { checkTime, decodeBase64url, type PassageClaims, readToken, type UnverifiedToken } from './token.ts';
+import {
+  checkTime,
+  decodeBinary,
+  type PassageClaims,
+  readToken,
+  toBytes,
+  type UnverifiedToken,
+} from './token.ts';
 
 /** Verifies a token and gives its claims: at once where it is remembered. @internal */
 export type VerifyToken = (token: string) => Awaitable<PassageClaims>;
@@ -53,8 +60,6 @@ function tailOf(token: unknown): string {
   return typeof token === 'string' ? token.slice(-12) : '';
 }
 
-const encoder = new TextEncoder();
-
 /**
  * Checks the signature of a token that was read. The key decides how: it was imported for RS256 and nothing else.
  *
@@ -64,8 +69,8 @@ const encoder = new TextEncoder();
  */
 async function verifySignature(token: string, key: CryptoKey): Promise<void> {
   const end = token.lastIndexOf('.');
-  const signature = decodeBase64url(token.slice(end + 1));
-  const signed = encoder.encode(token.slice(0, end));
+  const signature = toBytes(decodeBinary(token.slice(end + 1)));
+  const signed = toBytes(token.slice(0, end));
   if (!(await crypto.subtle.verify(key.algorithm, key, signature, signed))) {
     throw new InvalidTokenError('signature');
   }

@@ -34,6 +34,11 @@ function camelCase(name: string): string {
   return name.replace(/_([a-z0-9])/g, (_match, letter: string) => letter.toUpperCase());
 }
 
+/** The name of a field or operator on the wire. @internal */
+export function snakeCase(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
 /** Year 1 is Go's zero time and means "never" (protocol.md 0.3). */
 function readDate(value: unknown): Date | null {
   const date = new Date(typeof value === 'string' ? value : Number.NaN);

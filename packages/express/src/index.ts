@@ -6,6 +6,7 @@
 import {
   type AdapterOptions,
   isPassageError,
+  isPreflight,
   Passage,
   type Principal,
   requirePrincipal,
@@ -40,8 +41,8 @@ export function passageAuth(options: AdapterOptions = {}): RequestHandler {
   const passage = Passage.from(options);
   const { optional, loadUser } = options;
   return (req, _res, next) => {
-    if (isPreflight(req)) return next();
     const { headers, rawHeaders, method } = req;
+    if (isPreflight(method, headers)) return next();
     passage.auth.authenticate(headers, { optional, loadUser, method, rawHeaders }, (error, principal) => {
       if (principal) req.passage = principal;
       next(error);
@@ -83,9 +84,4 @@ export function passageErrors(): ErrorRequestHandler {
     if (!isPassageError(error) || res.headersSent) return next(error);
     res.status(error.status).set(error.headers).json(error);
   };
-}
-
-/** A CORS preflight, as the Fetch standard defines it (§3.3.1). */
-function isPreflight({ method, headers }: Request): boolean {
-  return method === 'OPTIONS' && !!headers.origin && !!headers['access-control-request-method'];
 }

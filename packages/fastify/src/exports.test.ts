@@ -21,6 +21,7 @@ it('has the public names', () => {
       "authenticate",
       "default",
       "isPassageError",
+      "isPreflight",
       "passage",
       "requirePrincipal",
     ]

@@ -3,8 +3,13 @@
  *
  * @module @passage-auth/fastify
  */
-import type { IncomingMessage } from 'node:http';
-import { type AdapterOptions, type AuthenticateOptions, Passage, type Principal } from '@passage-auth/core';
+import {
+  type AdapterOptions,
+  type AuthenticateOptions,
+  isPreflight,
+  Passage,
+  type Principal,
+} from '@passage-auth/core';
 import type { FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 
@@ -61,7 +66,8 @@ export const passage = fp<AdapterOptions>(
     fastify.addHook('onRequest', (request, _reply, done) => {
       const route = request.routeOptions.config.passage;
       // A scope below may have a client of its own: the nearest one decides, and has its own hook.
-      if (request.server[settings] !== own || route === false || isPreflight(request.raw)) return done();
+      if (request.server[settings] !== own || route === false || isPreflight(request.method, request.headers))
+        return done();
       own.passage.auth.authenticate(request.headers, optionsOf(request, own, route), (error, principal) => {
         request.passage = principal;
         done(error as Error | undefined);
@@ -97,9 +103,4 @@ function optionsOf(
     method,
     rawHeaders: raw.rawHeaders,
   };
-}
-
-/** A CORS preflight, as the Fetch standard defines it (§3.3.1). */
-function isPreflight({ method, headers }: Pick<IncomingMessage, 'method' | 'headers'>): boolean {
-  return method === 'OPTIONS' && !!headers.origin && !!headers['access-control-request-method'];
 }

@@ -3,8 +3,8 @@
  *
  * @module @passage-auth/hono
  */
-import { type AdapterOptions, Passage, type Principal } from '@passage-auth/core';
-import type { HonoRequest, MiddlewareHandler } from 'hono';
+import { type AdapterOptions, isPreflight, Passage, type Principal } from '@passage-auth/core';
+import type { MiddlewareHandler } from 'hono';
 
 export * from '@passage-auth/core';
 
@@ -32,16 +32,11 @@ export function passageAuth(options: AdapterOptions = {}): MiddlewareHandler {
   const passage = Passage.from(options);
   const { optional, loadUser } = options;
   return async (c, next) => {
-    if (!isPreflight(c.req)) {
-      const { method, raw } = c.req;
-      const principal = await passage.auth.authenticate(raw.headers, { optional, loadUser, method });
+    const { method, headers } = c.req.raw;
+    if (!isPreflight(method, headers)) {
+      const principal = await passage.auth.authenticate(headers, { optional, loadUser, method });
       if (principal) c.set('passage', principal);
     }
     await next();
   };
-}
-
-/** A CORS preflight, as the Fetch standard defines it (§3.3.1). */
-function isPreflight(req: HonoRequest): boolean {
-  return req.method === 'OPTIONS' && !!req.header('Origin') && !!req.header('Access-Control-Request-Method');
 }

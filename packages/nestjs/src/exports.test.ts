@@ -27,6 +27,7 @@ it('has the public names', () => {
       "UserStatus",
       "WebAuthnType",
       "isPassageError",
+      "isPreflight",
       "requirePrincipal",
     ]
   `);

@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import { WireError } from './errors.ts';
 
 /** Largest body taken, in bytes. */
-export const bodyLimit = 64 * 1024;
+const bodyLimit = 64 * 1024;
 
 /**
  * Reads and checks a JSON body. Members that are null count as left out, as some official clients send them.
@@ -30,18 +30,24 @@ export function readQuery<Query>(url: URL, schema: z.ZodType<Query>): Query {
 
 async function readText(request: Request): Promise<string> {
   if (!request.body) return '';
+  const bytes = await collectBody(request.body as unknown as AsyncIterable<Uint8Array>);
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw new WireError('invalid_request', 'The request body is not UTF-8');
+  }
+}
+
+/** @throws {@link WireError} `invalid_request` with status 413 as soon as it is too large */
+export async function collectBody(body: AsyncIterable<Uint8Array>): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of request.body as unknown as AsyncIterable<Uint8Array>) {
+  for await (const chunk of body) {
     size += chunk.byteLength;
     if (size > bodyLimit) throw new WireError('invalid_request', 'The request is too large', { status: 413 });
     chunks.push(chunk);
   }
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks));
-  } catch {
-    throw new WireError('invalid_request', 'The request body is not UTF-8');
-  }
+  return Buffer.concat(chunks);
 }
 
 function parse(text: string): unknown {

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { bodyLimit } from './body.ts';
+import { collectBody } from './body.ts';
 import { WireError } from './errors.ts';
 import type { PassageServer } from './server.ts';
 
@@ -50,14 +50,8 @@ async function readBody(req: MountedRequest): Promise<string | Uint8Array | unde
     const parsed = parsedBody(req.body);
     if (parsed !== undefined) return parsed;
   }
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of req as AsyncIterable<Uint8Array>) {
-    size += chunk.byteLength;
-    if (size > bodyLimit) throw new WireError('invalid_request', 'The request is too large', { status: 413 });
-    chunks.push(chunk);
-  }
-  return size ? Buffer.concat(chunks) : parsedBody(req.body);
+  const bytes = await collectBody(req);
+  return bytes.byteLength > 0 ? bytes : parsedBody(req.body);
 }
 
 /** Express 4 gives `{}` and Express 5 nothing for a body that no parser wanted. */
