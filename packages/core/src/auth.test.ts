@@ -116,6 +116,12 @@ describe('RFC 6750 §2.1: the Authorization header', () => {
     }
   });
 
+  it('is not optional by a text that says so', async () => {
+    await using issuer = await Issuer.start();
+    const outcome = issuer.passage().auth.authenticate({}, { optional: 'false' as never });
+    await expect(outcome).rejects.toMatchObject(noCredentials);
+  });
+
   it('refuses a bad token, also where it is optional', async () => {
     await using issuer = await Issuer.start();
     const headers = { authorization: `Bearer ${await issuer.sign({ exp: 1 })}` };

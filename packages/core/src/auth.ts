@@ -113,7 +113,7 @@ export class PassageAuth {
     const { options: client, verify, load } = this.#parts;
     const token = findToken(headers, options, client);
     if (token === undefined) {
-      if (options.optional) return undefined;
+      if (options.optional === true) return undefined;
       throw new UnauthenticatedError();
     }
     return chain(verify(token), (claims) => {

@@ -114,6 +114,16 @@ describe('PassageModule.forRootAsync', () => {
     await http.get('/guarded').set({ authorization }).expect(200, { userId: user.id });
     await http.get('/guarded').expect(401);
   });
+
+  it.each([{ global: true }, { token: Symbol('admin') }])('refuses %j from the factory', async (extra) => {
+    const passage = await passageForTest();
+    const useFactory = () => ({ ...passage.options, ...extra });
+    const app = startApp({
+      imports: [PassageModule.forRootAsync({ useFactory })],
+      controllers: [BareController],
+    });
+    await expect(app).rejects.toThrow('must stand beside "useFactory"');
+  });
 });
 
 describe('several apps', () => {

@@ -49,7 +49,7 @@ function providersOf(token: InjectionToken, global = false): Provider[] {
   const guard = PassageGuard.for(token);
   const inject = [MODULE_OPTIONS_TOKEN];
   return [
-    { provide: token, inject, useFactory: (options: AdapterOptions) => Passage.from(options) },
+    { provide: token, inject, useFactory: clientOf },
     {
       provide: settingsOf(token),
       inject,
@@ -61,6 +61,14 @@ function providersOf(token: InjectionToken, global = false): Provider[] {
     // By reference, so that `overrideGuard` and `overrideProvider` reach the global guard, too.
     ...(global ? [{ provide: APP_GUARD, useExisting: guard }] : []),
   ];
+}
+
+/** @throws TypeError for what had to be known before the factory ran: to guard nothing in silence would leave the app open */
+function clientOf(options: AdapterOptions): Passage {
+  if ('global' in options || 'token' in options) {
+    throw new TypeError('"global" and "token" must stand beside "useFactory", not in what it returns');
+  }
+  return Passage.from(options);
 }
 
 /**

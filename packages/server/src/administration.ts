@@ -91,7 +91,10 @@ export function createAdministration(service: Service): PassageApps {
         lastUsedAt: row.last_used_at === null ? undefined : new Date(row.last_used_at),
       }));
     },
-    createApiKey: (appId, name = 'API key') => insertApiKey(service, db, appId, name),
+    async createApiKey(appId, name = 'API key') {
+      const { id } = await requireApp(service, appId);
+      return insertApiKey(service, db, id, name);
+    },
     async revokeApiKey(appId, keyId) {
       await db.deleteFrom('api_keys').where('app_id', '=', appId).where('id', '=', keyId).execute();
       service.options.logger.info({ app: appId, key: keyId, event: 'api_key.revoked' }, 'Event');

@@ -59,6 +59,7 @@ describe.skipIf(!built)('passage-server (needs a build)', () => {
     expect((await of('apps')).output).toContain(`${appId}  https://login.example.com  Passage`);
     expect((await of('create-key', appId)).output).toMatch(/^PASSAGE_API_KEY=\w{10}\.\w{64}\n$/);
     expect((await of('create-key')).output).toContain('<app id>');
+    expect(await of('create-key', 'nope')).toEqual({ code: 1, output: 'passage-server: App not found\n' });
     expect((await of('rotate-key', appId)).code).toBe(0);
     const users = join(folder, 'users.jsonl');
     writeFileSync(users, '{"id":"ada","email":"ada@example.com"}\n\n{"phone":"+15005550006"}\n');

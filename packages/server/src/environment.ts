@@ -1,6 +1,11 @@
 import { smtp } from './delivery/smtp.ts';
 import { webhook } from './delivery/webhook.ts';
-import type { PassageServerOptions } from './options.ts';
+import {
+  readSecret as checkSecret,
+  type PassageServerOptions,
+  readBaseUrl,
+  readDatabase,
+} from './options.ts';
 
 /** Configuration of the command. */
 export interface Environment {
@@ -30,6 +35,10 @@ export function readEnvironment(variables: Variables, readFile: (path: string) =
     throw new TypeError(
       'PASSAGE_BASE_URL must be set to the public URL, for example https://auth.example.com',
     );
+  const database = variables.DATABASE_URL || undefined;
+  named('PASSAGE_SECRET', () => checkSecret(secret));
+  named('PASSAGE_BASE_URL', () => readBaseUrl(baseUrl));
+  named('DATABASE_URL', () => readDatabase(database));
   const port = Number(variables.PORT || 3000);
   if (!Number.isInteger(port) || port < 0 || port > 65_535)
     throw new TypeError('PORT must be a number from 0 to 65535');
@@ -45,7 +54,7 @@ export function readEnvironment(variables: Variables, readFile: (path: string) =
     options: {
       baseUrl,
       secret,
-      database: variables.DATABASE_URL || undefined,
+      database,
       enumeration,
       trustedProxies: (variables.PASSAGE_TRUSTED_PROXIES ?? '').split(/[\s,]+/).filter(Boolean),
       app: {
@@ -62,6 +71,7 @@ export function readEnvironment(variables: Variables, readFile: (path: string) =
       const next = readSecret(variables, 'PASSAGE_NEXT_SECRET', readFile);
       if (!next)
         throw new TypeError('PASSAGE_NEXT_SECRET or PASSAGE_NEXT_SECRET_FILE must be set to the new secret');
+      named('PASSAGE_NEXT_SECRET', () => checkSecret(next));
       return next;
     },
   };

@@ -51,6 +51,7 @@ export async function createLink(service: Service, app: App, request: LinkReques
     })
     .execute();
   const url = linkUrl(
+    service,
     app,
     request.path,
     request.type === 'login' ? 'psg_magic_link' : 'psg_verify_link',
@@ -59,8 +60,18 @@ export async function createLink(service: Service, app: App, request: LinkReques
   return { id, secret, url, redirectUrl, expiresAt };
 }
 
-function linkUrl({ settings }: App, path: string | undefined, parameter: string, secret: string): string {
+function linkUrl(
+  { options }: Service,
+  { id, settings }: App,
+  path: string | undefined,
+  parameter: string,
+  secret: string,
+): string {
   const url = new URL(path || settings.loginUrl, settings.authOrigin);
+  // The login page of this server is that of all its apps.
+  if (url.origin === options.origin && url.pathname === `${options.basePath}/login`) {
+    url.searchParams.set('app', id);
+  }
   url.searchParams.set(parameter, secret);
   return url.href;
 }

@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import { sql } from 'kysely';
 import type { Keys } from './keys.ts';
 import type { Secrets } from './secrets.ts';
@@ -8,9 +9,12 @@ import { bindSecret } from './storage/secret.ts';
  * Copies a SQLite database that is in use.
  *
  * @throws TypeError for PostgreSQL, which has `pg_dump`
+ * @throws Error `EEXIST` when there is such a file
  */
 export async function backUp(storage: Storage, file: string): Promise<void> {
   if (storage.kind === 'postgres') throw new TypeError('PostgreSQL is backed up with pg_dump');
+  // SQLite fills a file that is empty. It is for nobody else to read, like the original.
+  writeFileSync(file, '', { mode: 0o600, flag: 'wx' });
   await sql`vacuum into ${file}`.execute(storage.db);
 }
 

@@ -17,6 +17,8 @@ it.each([
   ['secret', 'c2hvcnQ='],
   ['secret', Buffer.alloc(32, 1).toString('base64')],
   ['secret', 'not base64 at all, only a long sentence'],
+  ['database', 'mysql://localhost/passage'],
+  ['database', 'sqlite:passage.db'],
   ['trustedProxies', ['example.com']],
   ['trustedProxies', ['10.0.0.0/33']],
 ])('refuses the option %s: %j', async (option, value) => {
@@ -65,7 +67,10 @@ const noFile = () => {
 
 it.each([
   [{ PASSAGE_SECRET: undefined }, 'PASSAGE_SECRET or PASSAGE_SECRET_FILE must be set'],
+  [{ PASSAGE_SECRET: 'c2hvcnQ=' }, 'PASSAGE_SECRET: '],
   [{ PASSAGE_BASE_URL: '' }, 'PASSAGE_BASE_URL must be set'],
+  [{ PASSAGE_BASE_URL: 'http://example.com' }, 'PASSAGE_BASE_URL: '],
+  [{ DATABASE_URL: 'mysql://localhost/passage' }, 'DATABASE_URL: '],
   [{ PORT: 'x' }, 'PORT must be a number'],
   [{ PORT: '70000' }, 'PORT must be a number'],
   [{ PASSAGE_ENUMERATION: 'maybe' }, 'PASSAGE_ENUMERATION must be passage or strict'],

@@ -78,7 +78,7 @@ export function resolveOptions(options: PassageServerOptions): ResolvedOptions {
     origin: url.origin,
     basePath,
     secret: readSecret(options.secret),
-    database: options.database || '.passage/passage.db',
+    database: readDatabase(options.database || undefined),
     app: options.app ?? {},
     delivery: options.delivery,
     strict: options.enumeration === 'strict',
@@ -89,7 +89,8 @@ export function resolveOptions(options: PassageServerOptions): ResolvedOptions {
   };
 }
 
-function readBaseUrl(text: string | undefined): URL {
+/** @throws TypeError when tokens could not be trusted under it */
+export function readBaseUrl(text: string | undefined): URL {
   const rule =
     '"baseUrl" option must be an https URL, or http on this machine, without query, fragment and credentials';
   if (typeof text !== 'string' || !URL.canParse(text)) throw new TypeError(rule);
@@ -109,6 +110,15 @@ export function readSecret(text: string | undefined): Uint8Array {
   // Text typed by hand repeats itself; 32 random bytes with fewer than 16 different ones do not happen.
   if (bytes.length < 32 || new Set(bytes).size < 16) throw new TypeError(rule);
   return bytes;
+}
+
+/** @throws TypeError for another kind of database */
+export function readDatabase(location = '.passage/passage.db'): string {
+  // One letter and a colon is a drive of Windows.
+  if (/^\w{2,}:/.test(location) && !/^postgres(ql)?:\/\//.test(location)) {
+    throw new TypeError('"database" option must be the path of a SQLite file, or a postgres:// URL');
+  }
+  return location;
 }
 
 function readProxies(entries: readonly string[]): BlockList {

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { Hono } from 'hono';
-import { sql } from 'kysely';
 import { WireError } from './errors.ts';
 import { openApiDocument } from './openapi.ts';
 import type { Environment, Route } from './routes.ts';
 import type { Service } from './service.ts';
+import { checkSecret } from './storage/secret.ts';
 
 /** Adds the routes for those who run the server. */
 export function addSystemRoutes(
@@ -15,12 +15,12 @@ export function addSystemRoutes(
 ): void {
   hono.get('/livez', (context) => context.json({ status: 'ok' }));
   hono.get('/readyz', async (context) => {
-    const answers = await sql`select 1`.execute(service.db).then(
-      () => true,
-      () => false,
-    );
-    if (!answers)
-      throw new WireError('service_unavailable', 'The database does not answer', { retryAfter: 5 });
+    await checkSecret(service.db, service.secrets).catch((error: Error) => {
+      service.options.logger.error({ reason: error.message }, 'Not ready');
+      throw new WireError('service_unavailable', 'The database does not answer, or not to this secret', {
+        retryAfter: 5,
+      });
+    });
     return context.json({ status: 'ok' });
   });
   hono.get('/metrics', async (context) => {

@@ -1,4 +1,4 @@
-import { generateKeyPair, type KeyObject, type KeyPairKeyObjectResult, sign } from 'node:crypto';
+import { generateKeyPair, type KeyObject, sign } from 'node:crypto';
 import { promisify } from 'node:util';
 
 /** Signature algorithm of a credential. */
@@ -10,10 +10,16 @@ export type CoseKey = Map<number, number | Uint8Array>;
 /** Identifiers in the IANA registry "COSE Algorithms". */
 export const coseAlgorithms: Readonly<Record<Algorithm, number>> = { ES256: -7, EdDSA: -8, RS256: -257 };
 
+/** As `generateKeyPair` of `node:crypto` makes them; its own name for it is not in every version of the types. */
+export interface KeyPair {
+  publicKey: KeyObject;
+  privateKey: KeyObject;
+}
+
 const generate = promisify(generateKeyPair);
 
 /** @internal */
-export function createKeyPair(algorithm: Algorithm): Promise<KeyPairKeyObjectResult> {
+export function createKeyPair(algorithm: Algorithm): Promise<KeyPair> {
   if (algorithm === 'ES256') return generate('ec', { namedCurve: 'P-256' });
   if (algorithm === 'EdDSA') return generate('ed25519');
   return generate('rsa', { modulusLength: 2048 });

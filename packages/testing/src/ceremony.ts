@@ -1,5 +1,4 @@
-import type { KeyPairKeyObjectResult } from 'node:crypto';
-import type { Algorithm, CoseKey } from './algorithms.ts';
+import type { Algorithm, CoseKey, KeyPair } from './algorithms.ts';
 import type { Passkey } from './authenticator.ts';
 import type { CborValue } from './cbor.ts';
 
@@ -80,7 +79,7 @@ export interface CreationChanges extends CeremonyChanges {
   /** Algorithm used, offered or not. */
   algorithm?: Algorithm | undefined;
   /** Key pair used in place of a new one. It has to suit the algorithm. */
-  keyPair?: KeyPairKeyObjectResult | undefined;
+  keyPair?: KeyPair | undefined;
   /** Credential ID used in place of a random one. */
   credentialId?: Uint8Array | undefined;
   /** Public key in the attested data, or the bytes that stand for it. */

@@ -183,6 +183,24 @@ describeDatabases('Magic links of the Management API', (make) => {
     expect(body.user).toMatchObject({ email: ada, status: 'pending' });
   });
 
+  it('names the app where it leads to the login page of the server, which is that of all apps', async () => {
+    await using server = await TestServer.start(make, {
+      baseUrl: 'https://login.example.com',
+      app: { authOrigin: 'https://login.example.com' },
+    });
+    const response = await server.server.fetch(
+      new Request(`https://login.example.com/api/v1/apps/${server.appId}/magic-links`, {
+        method: 'POST',
+        headers: { Authorization: `Bearer ${server.apiKey}`, 'Content-Type': 'application/json' },
+        body: JSON.stringify({ email: ada, send: false }),
+      }),
+    );
+    const { magic_link } = await response.json();
+    const url = new URL(magic_link.url);
+    expect(url.href).toMatch(/^https:\/\/login\.example\.com\/login\?app=\w+&psg_magic_link=\w+$/);
+    expect(url.searchParams.get('app')).toBe(server.appId);
+  });
+
   it('sends to a user by id', async () => {
     await using server = await TestServer.start(make);
     const { body } = await server.manage('POST', '/users', { phone: '+12025550123' });

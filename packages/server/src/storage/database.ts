@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -41,11 +41,24 @@ export async function openStorage(location: string): Promise<Storage> {
 const busyLimit = 5_000;
 
 function sqliteDialect(location: string): SqliteDialect {
-  if (location !== ':memory:') mkdirSync(dirname(resolve(location)), { recursive: true, mode: 0o700 });
-  const database = new Database(location, { timeout: busyLimit });
-  // An acknowledged write has to survive a power cut: https://www.sqlite.org/pragma.html#pragma_synchronous
-  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON');
-  return new ImmediateSqliteDialect(database);
+  try {
+    if (location !== ':memory:') createFile(location);
+    const database = new Database(location, { timeout: busyLimit });
+    // An acknowledged write has to survive a power cut: https://www.sqlite.org/pragma.html#pragma_synchronous
+    database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON');
+    return new ImmediateSqliteDialect(database);
+  } catch (cause) {
+    throw new Error(
+      `The database must be a SQLite file that this process may read and write: ${(cause as Error).message}`,
+      { cause },
+    );
+  }
+}
+
+/** Makes the file where there is none: for nobody else to read, which SQLite keeps for the files beside it. */
+function createFile(location: string): void {
+  mkdirSync(dirname(resolve(location)), { recursive: true, mode: 0o700 });
+  closeSync(openSync(location, 'a', 0o600));
 }
 
 /** Takes the write lock at the start of a transaction, so that none fails halfway because another process writes. */

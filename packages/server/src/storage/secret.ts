@@ -14,12 +14,17 @@ export async function requireSecret(queries: Queries, secrets: Secrets): Promise
     .values(own)
     .onConflict((conflict) => conflict.doNothing())
     .execute();
+  await checkSecret(queries, secrets);
+}
+
+/** @throws Error when the database was made with another secret, or bound to another one since */
+export async function checkSecret(queries: Queries, secrets: Secrets): Promise<void> {
   const row = await queries
     .selectFrom('meta')
     .select('value')
-    .where('name', '=', own.name)
+    .where('name', '=', 'secret')
     .executeTakeFirstOrThrow();
-  const [known, given] = [Buffer.from(row.value), Buffer.from(own.value)];
+  const [known, given] = [Buffer.from(row.value), Buffer.from(secrets.hash('mark'))];
   if (known.length !== given.length || !timingSafeEqual(known, given)) {
     throw new Error('The database was made with another secret: start with that one');
   }

@@ -1,7 +1,8 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { sql } from 'kysely';
 import pg from 'pg';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -69,6 +70,8 @@ describeDatabases('Storage', (make) => {
     const first = await TestServer.start(async () => ({ location, drop: async () => {} }));
     const { refreshToken } = await first.register('ada@example.com');
     expect(await first.server.rotateSecret(otherSecret)).toBe(1);
+    // Who goes on with the old secret is not to be sent any more requests.
+    expect((await first.call('GET', '/readyz')).status).toBe(503);
     await first.server.close();
     await expect(createPassageServer({ baseUrl, secret, database: location })).rejects.toThrow(
       'another secret',
@@ -240,6 +243,24 @@ describeDatabases('Storage', (make) => {
 });
 
 describe('SQLite', () => {
+  // Windows has no modes.
+  it.skipIf(process.platform === 'win32')('is for nobody else to read, nor is its backup', async () => {
+    const [file, copy] = [join(folder, 'private.db'), join(folder, 'private-copy.db')];
+    const server = await createPassageServer({ baseUrl, secret, database: file });
+    await server.backup(copy);
+    for (const path of [file, `${file}-wal`, copy]) expect(statSync(path).mode & 0o777).toBe(0o600);
+    await expect(server.backup(copy)).rejects.toThrow('EEXIST');
+    await server.close();
+  });
+
+  it.each([
+    ['is a folder', folder],
+    ['is no database', fileURLToPath(import.meta.url)],
+  ])('is refused with a text that helps where the path %s', async (_name, database) => {
+    const started = createPassageServer({ baseUrl, secret, database });
+    await expect(started).rejects.toThrow('must be a SQLite file that this process may read and write');
+  });
+
   it('is durable, and backed up while it is in use', async () => {
     const location = join(folder, 'backup.db');
     const server = await TestServer.start(async () => ({ location, drop: async () => {} }));
