@@ -33,9 +33,12 @@ export function isPreflight(method: string | undefined, headers: RequestHeaders)
 
 function readBearer(headers: RequestHeaders, rawHeaders: readonly string[] = []): string | undefined {
   const values = readHeader(headers, 'authorization');
-  const sent = rawHeaders.filter((name, index) => index % 2 === 0 && isNamed(name, 'authorization'));
+  let sent = 0;
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    if (isNamed(rawHeaders[index] as string, 'authorization')) sent += 1;
+  }
   // RFC 9110 §5.3: this header may be sent once. Whoever sends two wants two readers to disagree.
-  if (values.length > 1 || sent.length > 1) throw new InvalidRequestError('header');
+  if (values.length > 1 || sent > 1) throw new InvalidRequestError('header');
   const value = values[0] ?? '';
   // RFC 9110 §11.1 and §11.4: the scheme in any case, then one or more spaces.
   const scheme = /^bearer +/i.exec(value)?.[0];
@@ -65,7 +68,7 @@ function readCookie(headers: RequestHeaders, name: string, method: string | unde
 
 /** RFC 9110 §9.2.1, less TRACE. */
 function isSafe(method: string | undefined): boolean {
-  return method !== undefined && /^(?:GET|HEAD|OPTIONS)$/i.test(method);
+  return method !== undefined && /^(GET|HEAD|OPTIONS)$/i.test(method);
 }
 
 /**

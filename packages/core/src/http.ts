@@ -43,7 +43,7 @@ export function boundedFetch(fetch: typeof globalThis.fetch, timeout: number): t
       const response = await fetch(input, { ...init, redirect: 'manual', signal });
       if (response.type === 'opaqueredirect' || (response.status >= 300 && response.status < 400)) {
         await response.body?.cancel();
-        throw new TypeError('Redirects are not followed');
+        throw new TypeError('Redirects are refused');
       }
       const body = await readBody(response);
       return new Response(body.length > 0 ? body : null, {
@@ -59,7 +59,7 @@ async function readBody(response: Response): Promise<string> {
   let bytes = 0;
   for await (const chunk of response.body ?? []) {
     bytes += chunk.byteLength;
-    if (bytes > maximumBytes) throw new RangeError('The answer is larger than 1 MB');
+    if (bytes > maximumBytes) throw new RangeError('Larger than 1 MB');
     text += decoder.decode(chunk, { stream: true });
   }
   return text + decoder.decode();

@@ -44,7 +44,7 @@ class GivenKeys implements Keys {
     try {
       createLocalJWKSet(jwks as Parameters<typeof createLocalJWKSet>[0]);
     } catch (cause) {
-      throw new TypeError('"jwks" option must be a JSON Web Key Set, that is an object with a "keys" array', {
+      throw new TypeError('"jwks" option must be a JSON Web Key Set, as { "keys": [] }', {
         cause,
       });
     }
@@ -126,7 +126,7 @@ class FetchedKeys implements Keys {
   async #read(): Promise<void> {
     try {
       const response = await this.#fetch(this.#url, { headers: { accept: 'application/json' } });
-      if (response.status !== 200) throw new Error('The key set was not answered with 200');
+      if (response.status !== 200) throw new Error('Not answered with 200');
       const text = await response.text();
       // The same text is the same key set: tokens verified with it stay verified.
       if (text !== this.#text) this.#set = await readKeySet(JSON.parse(text));

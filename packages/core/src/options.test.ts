@@ -35,6 +35,7 @@ describe('new Passage', () => {
     ['no issuer in the list', { ...good, issuer: [] }, /"issuer"/],
     ['an empty issuer', { ...good, issuer: '' }, /"issuer"/],
     ['a cookie that is no name', { ...good, cookie: 'a=b' }, /"cookie"/],
+    ['a cookie that is no text', { ...good, cookie: true as never }, /"cookie"/],
     [
       'a token source that is none',
       { ...good, tokenSource: 'header' as never },

@@ -176,16 +176,14 @@ function isLoopback(hostname: string): boolean {
 function readIssuers(issuer: string | readonly string[]): ReadonlySet<string> {
   const issuers = new Set(typeof issuer === 'string' ? [issuer] : issuer);
   if (issuers.size === 0 || [...issuers].some((item) => typeof item !== 'string' || item === '')) {
-    throw new TypeError(
-      '"issuer" option or PASSAGE_ISSUER must be a string, or a list of at least one string',
-    );
+    throw new TypeError('"issuer" option or PASSAGE_ISSUER must be a string, or a list of strings');
   }
   return issuers;
 }
 
 function readCookieName(cookie: string | undefined): string | undefined {
   // RFC 6265 §4.1.1: a cookie name is an RFC 9110 §5.6.2 token.
-  if (cookie !== undefined && !/^[\w!#$%&'*+.^`|~-]+$/.test(cookie)) {
+  if (cookie !== undefined && !cookie.match?.(/^[\w!#$%&'*+.^`|~-]+$/)) {
     throw new TypeError('"cookie" option must be the name of a cookie, for example psg_auth_token');
   }
   return cookie;

@@ -35,9 +35,7 @@ export class Principal {
    */
   get user(): PassageUser {
     if (!this.#user) {
-      throw new TypeError(
-        'The user is not loaded: await principal.loadUser() first, or set "loadUser": true',
-      );
+      throw new TypeError('The user is not loaded: await principal.loadUser(), or set "loadUser": true');
     }
     return this.#user;
   }
