@@ -11,15 +11,16 @@ export function chain<T, U>(value: Awaitable<T>, next: (value: T) => Awaitable<U
 
 /** Tells the outcome of `work`, a throw included: at once where it is known. */
 export function settle<T>(work: () => Awaitable<T>, done: (error?: unknown, value?: T) => void): void {
+  // Always an object: frameworks take `undefined` for "no error", and Express also the text 'route'.
+  const fail = (error: unknown) => done(Object(error));
   let value: Awaitable<T>;
   try {
     value = work();
   } catch (error) {
-    // Always an object: frameworks take `undefined` for "no error", and Express also the text 'route'.
-    done(Object(error));
+    fail(error);
     return;
   }
-  if (isPromise(value)) value.then((result) => done(undefined, result), done);
+  if (isPromise(value)) value.then((result) => done(undefined, result), fail);
   else done(undefined, value);
 }
 

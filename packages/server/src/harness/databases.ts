@@ -28,7 +28,8 @@ export async function makeSchema(url: string): Promise<TestDatabase> {
   return { location: location.href, drop: () => execute(url, `drop schema ${schema} cascade`) };
 }
 
-async function execute(url: string, statement: string): Promise<void> {
+/** Runs one statement, as an administrator of the database does. */
+export async function execute(url: string, statement: string): Promise<void> {
   pg.defaults.user ??= userInfo().username;
   const client = new pg.Client(url);
   await client.connect();

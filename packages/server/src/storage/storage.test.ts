@@ -4,9 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { sql } from 'kysely';
-import pg from 'pg';
 import { afterAll, describe, expect, it } from 'vitest';
-import { describeDatabases, makeSchema } from '../harness/databases.ts';
+import { describeDatabases, execute, makeSchema } from '../harness/databases.ts';
 import { baseUrl, secret, signingKey, TestServer } from '../harness/server.ts';
 import { createPassageServer } from '../index.ts';
 import { openStorage } from './database.ts';
@@ -337,19 +336,18 @@ describe.skipIf(!process.env.DATABASE_URL)('PostgreSQL', () => {
 
   it('answers reads while the database is read-only, refuses writes for the time being, and goes on after', async () => {
     const role = `test_${Date.now()}`;
-    const admin = new pg.Client(process.env.DATABASE_URL);
-    await admin.connect();
-    await admin.query(`create role ${role} superuser login`);
+    const url = process.env.DATABASE_URL ?? '';
+    await execute(url, `create role ${role} superuser login`);
     const server = await TestServer.start(async () => {
-      const { location, drop } = await makeSchema(process.env.DATABASE_URL ?? '');
+      const { location, drop } = await makeSchema(url);
       const asRole = new URL(location);
       asRole.username = role;
       return { location: asRole.href, drop };
     });
     const { id } = await server.register('ada@example.com');
     const turn = async (readOnly: 'on' | 'off') => {
-      await admin.query(`alter role ${role} set default_transaction_read_only = ${readOnly}`);
-      await admin.query('select pg_terminate_backend(pid) from pg_stat_activity where usename = $1', [role]);
+      await execute(url, `alter role ${role} set default_transaction_read_only = ${readOnly}`);
+      await execute(url, `select pg_terminate_backend(pid) from pg_stat_activity where usename = '${role}'`);
       await expect.poll(async () => (await server.manage('GET', `/users/${id}`)).status).toBe(200);
     };
     await turn('on');
@@ -360,7 +358,6 @@ describe.skipIf(!process.env.DATABASE_URL)('PostgreSQL', () => {
     await turn('off');
     await expect.poll(async () => (await add()).status).toBe(201);
     await server[Symbol.asyncDispose]();
-    await admin.query(`drop role ${role}`);
-    await admin.end();
+    await execute(url, `drop role ${role}`);
   });
 });
