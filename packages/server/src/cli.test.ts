@@ -2,8 +2,8 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { built, portOf, run as runIn } from './harness/process.ts';
-import { secret } from './harness/server.ts';
+import { built, portOf, run as runIn } from '../test/process.ts';
+import { secret } from '../test/server.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'passage-cli-'));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import Database from 'libsql';
 import { afterAll, describe, expect, it } from 'vitest';
-import { built, portOf, type Run, run } from './harness/process.ts';
-import { secret } from './harness/server.ts';
+import { built, portOf, type Run, run } from '../test/process.ts';
+import { secret } from '../test/server.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'passage-crash-'));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -7,7 +7,7 @@ import express, { type Express } from 'express';
 import { fastify } from 'fastify';
 import { Hono } from 'hono';
 import { afterEach, describe, expect, it } from 'vitest';
-import { baseUrl, secret, signingKey } from './harness/server.ts';
+import { baseUrl, secret, signingKey } from '../test/server.ts';
 import { createPassageServer, type PassageServer } from './index.ts';
 
 const closing: (() => Promise<unknown>)[] = [];

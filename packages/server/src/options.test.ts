@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
+import { baseUrl, secret } from '../test/server.ts';
 import { readEnvironment } from './environment.ts';
-import { baseUrl, secret } from './harness/server.ts';
 import { createPassageServer, type NewApp } from './index.ts';
 
 const good = { baseUrl, secret, database: ':memory:' };

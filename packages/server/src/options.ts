@@ -1,8 +1,8 @@
 import { BlockList, isIP } from 'node:net';
+import type { AppSettings } from './apps/settings.ts';
 import type { Delivery } from './delivery/delivery.ts';
-import { isLoopback } from './delivery/loopback.ts';
-import { type RateLimits, rateLimits } from './limits.ts';
-import type { AppSettings } from './settings.ts';
+import { type RateLimits, rateLimits } from './logins/limits.ts';
+import { isLoopback } from './urls.ts';
 
 /** Gets what the server has to say; pino and console fit. Nothing secret is passed to it. */
 export interface ServerLogger {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { authRoutes, managementRoutes } from './http.ts';
+import { authRoutes, managementRoutes } from './router.ts';
 
 it('lists every route in the README', () => {
   const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');

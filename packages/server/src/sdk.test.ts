@@ -1,7 +1,7 @@
 import { Passage, PassageError } from '@passageidentity/passage-node';
 import { createRemoteJWKSet } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { secret, signingKey } from './harness/server.ts';
+import { secret, signingKey } from '../test/server.ts';
 import { createPassageServer, outbox, type PassageServer } from './index.ts';
 
 // The official SDK names its hosts in its code: calls are redirected by the fetch it is given, keys by replacing its key set.

@@ -1,20 +1,20 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { createAdministration, createFirstApp, type PassageApps } from './administration.ts';
-import { createClientReader } from './client.ts';
+import { createAdministration, createFirstApp, type PassageApps } from './apps/administration.ts';
+import { Keys } from './apps/keys.ts';
 import type { OutboxMessage } from './delivery/delivery.ts';
 import { outbox } from './delivery/outbox.ts';
 import { WireError } from './errors.ts';
-import { createHttp, refuse } from './http.ts';
-import { Keys } from './keys.ts';
-import { type Listener, openListener } from './listener.ts';
-import { backUp, changeSecret, sweep, voidSecrets } from './maintenance.ts';
-import { createMetrics } from './metrics.ts';
-import { answerNode } from './node.ts';
+import { createClientReader } from './http/client.ts';
+import { type Listener, openListener } from './http/listener.ts';
+import { createMetrics } from './http/metrics.ts';
+import { answerNode } from './http/node.ts';
 import { type PassageServerOptions, readSecret, resolveOptions } from './options.ts';
-import { createSecrets } from './secrets.ts';
+import { createHttp, refuse } from './router.ts';
 import type { Service } from './service.ts';
+import { requireSecret } from './storage/binding.ts';
 import { openStorage } from './storage/database.ts';
-import { requireSecret } from './storage/secret.ts';
+import { backUp, changeSecret, sweep, voidSecrets } from './storage/maintenance.ts';
+import { createSecrets } from './storage/secrets.ts';
 
 /** A Passage service. */
 export interface PassageServer {

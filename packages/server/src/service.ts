@@ -1,10 +1,10 @@
+import type { Keys } from './apps/keys.ts';
+import type { StoredSettings } from './apps/settings.ts';
 import type { Delivery } from './delivery/delivery.ts';
-import type { Keys } from './keys.ts';
-import type { Metrics } from './metrics.ts';
+import type { Metrics } from './http/metrics.ts';
 import type { ResolvedOptions } from './options.ts';
-import type { Secrets } from './secrets.ts';
-import type { StoredSettings } from './settings.ts';
 import type { Storage } from './storage/database.ts';
+import type { Secrets } from './storage/secrets.ts';
 
 /** What every part of the server works with. */
 export interface Service {

@@ -1,5 +1,5 @@
 import { WireError } from '../errors.ts';
-import { type Route, route } from '../routes.ts';
+import { type Route, route } from '../http/routes.ts';
 
 /** Routes of the protocol that this server does not offer: they say so, instead of looking like a wrong address. */
 export const absentRoutes: Route[] = [

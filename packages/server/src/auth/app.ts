@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { publicAppView } from '../apps.ts';
-import { type Route, route } from '../routes.ts';
-import { publicApp } from '../schemas.ts';
+import { publicAppView } from '../apps/apps.ts';
+import { type Route, route } from '../http/routes.ts';
+import { publicApp } from '../http/schemas.ts';
 import { issuerOf } from '../service.ts';
 
 const jwk = z.object({

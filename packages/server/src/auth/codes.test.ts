@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
-import { describeDatabases } from '../harness/databases.ts';
-import { TestServer } from '../harness/server.ts';
-import { randomCode } from '../secrets.ts';
+import { describeDatabases } from '../../test/databases.ts';
+import { TestServer } from '../../test/server.ts';
+import { randomCode } from '../storage/secrets.ts';
 
 const ada = 'ada@example.com';
 const wrongOf = (code: string) => (code === '000000' ? '111111' : '000000');

@@ -1,18 +1,18 @@
 import { z } from 'zod';
 import { WireError } from '../errors.ts';
-import { type Identifier, readIdentifier } from '../identifiers.ts';
-import { checkLimit, countUp } from '../limits.ts';
-import { countMessage, post } from '../messages.ts';
-import { type RequestContext, type Route, route } from '../routes.ts';
-import { authResult, bodies } from '../schemas.ts';
-import { randomCode, randomText } from '../secrets.ts';
+import { type RequestContext, type Route, route } from '../http/routes.ts';
+import { authResult, bodies } from '../http/schemas.ts';
+import { checkLimit, countUp } from '../logins/limits.ts';
+import { logIn } from '../logins/logins.ts';
+import { registerUser, requireKnownUser, requireMethod, requireSignup } from '../logins/signup.ts';
+import { countMessage, post } from '../messages/messages.ts';
 import type { App, Service } from '../service.ts';
 import type { Queries } from '../storage/database.ts';
 import type { CodeRow } from '../storage/schema.ts';
-import { logIn } from '../tokens.ts';
-import { requireUser } from '../users.ts';
+import { randomCode, randomText } from '../storage/secrets.ts';
+import { type Identifier, readIdentifier } from '../users/identifiers.ts';
+import { requireUser } from '../users/users.ts';
 import { findAlike } from './links.ts';
-import { registerUser, requireKnownUser, requireMethod, requireSignup } from './signup.ts';
 
 /** Tries that a code is good for. */
 const maxAttempts = 3;

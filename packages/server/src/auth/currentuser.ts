@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { WireError } from '../errors.ts';
-import { mergeMetadata } from '../metadata.ts';
-import { callerOf, type Route, route } from '../routes.ts';
+import { callerOf, type Route, route } from '../http/routes.ts';
 import {
   bodies,
   currentUser,
@@ -10,7 +9,9 @@ import {
   metadata,
   publicUser,
   socialConnections,
-} from '../schemas.ts';
+} from '../http/schemas.ts';
+import { requireMethod } from '../logins/signup.ts';
+import { mergeMetadata } from '../users/metadata.ts';
 import {
   currentUserView,
   deviceView,
@@ -18,10 +19,9 @@ import {
   publicUserView,
   recordEvent,
   requireUser,
-} from '../users.ts';
+} from '../users/users.ts';
 import { insertDevice, requireAttestation } from '../webauthn/devices.ts';
 import { startRegistration, takeHandshake } from '../webauthn/handshakes.ts';
-import { requireMethod } from './signup.ts';
 
 export const currentUserRoutes: Route[] = [
   route(

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { describeDatabases } from '../harness/databases.ts';
-import { origin, TestServer } from '../harness/server.ts';
+import { describeDatabases } from '../../test/databases.ts';
+import { origin, TestServer } from '../../test/server.ts';
 
 const ada = 'ada@example.com';
 

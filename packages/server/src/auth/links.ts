@@ -1,15 +1,21 @@
 import { z } from 'zod';
-import { isAllowedRedirect } from '../apps.ts';
+import { isAllowedRedirect } from '../apps/apps.ts';
 import { WireError } from '../errors.ts';
-import { type Identifier, identifierErrors, readEmail, readIdentifier, readPhone } from '../identifiers.ts';
-import { checkLimit, countUp } from '../limits.ts';
-import { activateLink, claimLink, createLink, requireLinkPath } from '../links.ts';
-import { countMessage, post } from '../messages.ts';
-import { callerOf, type RequestContext, type Route, route } from '../routes.ts';
-import { authResult, bodies } from '../schemas.ts';
-import { randomText } from '../secrets.ts';
-import { findUserByIdentifier } from '../users.ts';
-import { registerUser, requireKnownUser, requireMethod, requireSignup } from './signup.ts';
+import { callerOf, type RequestContext, type Route, route } from '../http/routes.ts';
+import { authResult, bodies } from '../http/schemas.ts';
+import { checkLimit, countUp } from '../logins/limits.ts';
+import { activateLink, claimLink, createLink, requireLinkPath } from '../logins/links.ts';
+import { registerUser, requireKnownUser, requireMethod, requireSignup } from '../logins/signup.ts';
+import { countMessage, post } from '../messages/messages.ts';
+import { randomText } from '../storage/secrets.ts';
+import {
+  type Identifier,
+  identifierErrors,
+  readEmail,
+  readIdentifier,
+  readPhone,
+} from '../users/identifiers.ts';
+import { findUserByIdentifier } from '../users/users.ts';
 
 const linkId = z.object({ magic_link: z.object({ id: z.string() }) });
 const finished = z.object({ auth_result: authResult });

@@ -1,15 +1,9 @@
 import { z } from 'zod';
 import { WireError } from '../errors.ts';
-import { readIdentifier } from '../identifiers.ts';
-import { countUp } from '../limits.ts';
-import { type RequestContext, type Route, route } from '../routes.ts';
-import { authResult, bodies, handshake, publicUser } from '../schemas.ts';
-import type { Queries } from '../storage/database.ts';
-import type { UserRow } from '../storage/schema.ts';
-import { logIn } from '../tokens.ts';
-import { findUserByIdentifier, listDevices, publicUserView, requireUser } from '../users.ts';
-import { countUse, insertDevice, requireAssertion, requireAttestation } from '../webauthn/devices.ts';
-import { startLogin, startRegistration, takeHandshake } from '../webauthn/handshakes.ts';
+import { type RequestContext, type Route, route } from '../http/routes.ts';
+import { authResult, bodies, handshake, publicUser } from '../http/schemas.ts';
+import { countUp } from '../logins/limits.ts';
+import { logIn } from '../logins/logins.ts';
 import {
   decoyCredentials,
   decoyUser,
@@ -18,7 +12,13 @@ import {
   requireKnownUser,
   requireMethod,
   requireSignup,
-} from './signup.ts';
+} from '../logins/signup.ts';
+import type { Queries } from '../storage/database.ts';
+import type { UserRow } from '../storage/schema.ts';
+import { readIdentifier } from '../users/identifiers.ts';
+import { findUserByIdentifier, listDevices, publicUserView, requireUser } from '../users/users.ts';
+import { countUse, insertDevice, requireAssertion, requireAttestation } from '../webauthn/devices.ts';
+import { startLogin, startRegistration, takeHandshake } from '../webauthn/handshakes.ts';
 
 const started = z.object({ handshake, user: publicUser.nullable() });
 const finished = z.object({ auth_result: authResult });

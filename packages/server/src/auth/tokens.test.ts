@@ -1,8 +1,8 @@
 import { createPrivateKey } from 'node:crypto';
 import { createLocalJWKSet, decodeProtectedHeader, jwtVerify, SignJWT } from 'jose';
 import { expect, it } from 'vitest';
-import { describeDatabases } from '../harness/databases.ts';
-import { baseUrl, origin, signingKey, TestServer } from '../harness/server.ts';
+import { describeDatabases } from '../../test/databases.ts';
+import { baseUrl, origin, signingKey, TestServer } from '../../test/server.ts';
 
 const ada = 'ada@example.com';
 

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { WireError } from '../errors.ts';
-import { checkLimit, countUp } from '../limits.ts';
-import { type Route, route } from '../routes.ts';
-import { authResult, bodies } from '../schemas.ts';
-import { refresh, revoke } from '../tokens.ts';
+import { type Route, route } from '../http/routes.ts';
+import { authResult, bodies } from '../http/schemas.ts';
+import { checkLimit, countUp } from '../logins/limits.ts';
+import { refresh, revoke } from '../logins/logins.ts';
 
 export const tokenRoutes: Route[] = [
   route(

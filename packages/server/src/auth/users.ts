@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import { readIdentifier } from '../identifiers.ts';
-import { countUp } from '../limits.ts';
-import { mergeMetadata } from '../metadata.ts';
-import { type Route, route } from '../routes.ts';
-import { bodies, publicUser } from '../schemas.ts';
-import { findUserByIdentifier, listDevices, publicUserView } from '../users.ts';
-import { decoyUser, registerUser, requireSignup } from './signup.ts';
+import { type Route, route } from '../http/routes.ts';
+import { bodies, publicUser } from '../http/schemas.ts';
+import { countUp } from '../logins/limits.ts';
+import { decoyUser, registerUser, requireSignup } from '../logins/signup.ts';
+import { readIdentifier } from '../users/identifiers.ts';
+import { mergeMetadata } from '../users/metadata.ts';
+import { findUserByIdentifier, listDevices, publicUserView } from '../users/users.ts';
 
 export const userRoutes: Route[] = [
   route(

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { message } from './message.fixture.ts';
+import { message } from '../../test/message.ts';
 import { outbox } from './outbox.ts';
 
 describe('outbox', () => {

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
 import { afterEach, describe, expect, it } from 'vitest';
-import { message } from './message.fixture.ts';
+import { message } from '../../test/message.ts';
 import { smtp } from './smtp.ts';
 
 const closers: (() => void)[] = [];

@@ -1,7 +1,7 @@
 import { createTransport } from 'nodemailer';
+import { isLoopback } from '../urls.ts';
 import type { Delivery } from './delivery.ts';
 import { DeliveryError, type DeliveryFailure } from './error.ts';
-import { isLoopback } from './loopback.ts';
 
 export interface SmtpOptions {
   /**

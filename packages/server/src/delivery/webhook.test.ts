@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
 import { Webhook } from 'standardwebhooks';
 import { afterEach, describe, expect, it } from 'vitest';
-import { message } from './message.fixture.ts';
+import { message } from '../../test/message.ts';
 import { webhook } from './webhook.ts';
 
 const closers: (() => void)[] = [];

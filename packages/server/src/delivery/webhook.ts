@@ -1,8 +1,8 @@
 import { createHmac, randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import { isLoopback } from '../urls.ts';
 import type { Delivery, Message } from './delivery.ts';
 import { DeliveryError } from './error.ts';
-import { isLoopback } from './loopback.ts';
 
 export interface WebhookOptions {
   /** Where to POST messages. https, or http on loopback only. */

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { appInfoView } from '../apps.ts';
-import { type Route, route } from '../routes.ts';
-import { appInfo } from '../schemas.ts';
+import { appInfoView } from '../apps/apps.ts';
+import { type Route, route } from '../http/routes.ts';
+import { appInfo } from '../http/schemas.ts';
 
 export const appRoutes: Route[] = [
   route(

@@ -1,13 +1,13 @@
 import { z } from 'zod';
-import { isAllowedRedirect } from '../apps.ts';
+import { isAllowedRedirect } from '../apps/apps.ts';
 import { WireError } from '../errors.ts';
-import { type Identifier, readIdentifiers } from '../identifiers.ts';
-import { createLink, requireLinkPath } from '../links.ts';
-import { post } from '../messages.ts';
-import { type RequestContext, type Route, route } from '../routes.ts';
-import { bodies, magicLink } from '../schemas.ts';
+import { type RequestContext, type Route, route } from '../http/routes.ts';
+import { bodies, magicLink } from '../http/schemas.ts';
+import { createLink, requireLinkPath } from '../logins/links.ts';
+import { post } from '../messages/messages.ts';
 import type { UserRow } from '../storage/schema.ts';
-import { findOrInsertUser, requireUser } from '../users.ts';
+import { type Identifier, readIdentifiers } from '../users/identifiers.ts';
+import { findOrInsertUser, requireUser } from '../users/users.ts';
 
 type Body = z.infer<typeof bodies.magicLink>;
 type Context = RequestContext<Body, unknown>;

@@ -1,10 +1,10 @@
 import { type Expression, type ExpressionBuilder, type SelectQueryBuilder, type SqlBool, sql } from 'kysely';
 import { z } from 'zod';
 import { WireError } from '../errors.ts';
-import { type RequestContext, type Route, route } from '../routes.ts';
-import { listedUser } from '../schemas.ts';
+import { type RequestContext, type Route, route } from '../http/routes.ts';
+import { listedUser } from '../http/schemas.ts';
 import type { Schema } from '../storage/schema.ts';
-import { listedUserView } from '../users.ts';
+import { listedUserView } from '../users/users.ts';
 
 type Users = ExpressionBuilder<Schema, 'users'>;
 type Operator = 'eq' | 'ne' | 'gt' | 'lt' | 'like' | 'not_like';

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
-import { describeDatabases } from '../harness/databases.ts';
-import { TestServer } from '../harness/server.ts';
-import { appInfo, listedUser, passageUser } from '../schemas.ts';
+import { describeDatabases } from '../../test/databases.ts';
+import { TestServer } from '../../test/server.ts';
+import { appInfo, listedUser, passageUser } from '../http/schemas.ts';
 
 const ada = 'ada@example.com';
 const notFound = { status: 404, body: { code: 'user_not_found', error: 'User not found' } };

@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import { WireError } from '../errors.ts';
-import { readIdentifiers } from '../identifiers.ts';
-import { mergeMetadata } from '../metadata.ts';
-import { type RequestContext, type Route, route } from '../routes.ts';
-import { bodies, device, passageUser } from '../schemas.ts';
+import { type RequestContext, type Route, route } from '../http/routes.ts';
+import { bodies, device, passageUser } from '../http/schemas.ts';
+import { revokeAll } from '../logins/logins.ts';
 import type { UserTable } from '../storage/schema.ts';
-import { revokeAll } from '../tokens.ts';
+import { readIdentifiers } from '../users/identifiers.ts';
+import { mergeMetadata } from '../users/metadata.ts';
 import {
   deviceView,
   insertUser,
@@ -14,7 +14,7 @@ import {
   passageUserView,
   recordEvent,
   requireUser,
-} from '../users.ts';
+} from '../users/users.ts';
 
 const oneUser = z.object({ user: passageUser });
 type Body<K extends keyof typeof bodies> = z.infer<(typeof bodies)[K]>;

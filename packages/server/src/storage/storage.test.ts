@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { sql } from 'kysely';
 import { afterAll, describe, expect, it } from 'vitest';
-import { describeDatabases, execute, makeSchema } from '../harness/databases.ts';
-import { baseUrl, secret, signingKey, TestServer } from '../harness/server.ts';
+import { describeDatabases, execute, makeSchema } from '../../test/databases.ts';
+import { baseUrl, secret, signingKey, TestServer } from '../../test/server.ts';
 import { createPassageServer } from '../index.ts';
 import { openStorage } from './database.ts';
 

@@ -1,10 +1,10 @@
-import { browserName } from '../browser.ts';
 import { WireError } from '../errors.ts';
-import { randomText } from '../secrets.ts';
 import type { App, Client, Service } from '../service.ts';
 import type { Queries } from '../storage/database.ts';
 import type { DeviceRow, DeviceType, HandshakeRow, UserRow } from '../storage/schema.ts';
-import { recordEvent } from '../users.ts';
+import { randomText } from '../storage/secrets.ts';
+import { browserName } from '../users/browser.ts';
+import { recordEvent } from '../users/users.ts';
 import { expectationOf } from './handshakes.ts';
 import {
   type Assertion,

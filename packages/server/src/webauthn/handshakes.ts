@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { generateAuthenticationOptions, generateRegistrationOptions } from '@simplewebauthn/server';
-import { randomText } from '../secrets.ts';
 import { type App, rpIdOf, type Service } from '../service.ts';
 import type { Ceremony, DeviceRow, HandshakeRow } from '../storage/schema.ts';
+import { randomText } from '../storage/secrets.ts';
 import { algorithms, type Expectation } from './verify.ts';
 
 /** How long a browser may take, in milliseconds, and how long its answer is waited for. */

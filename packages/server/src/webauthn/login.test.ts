@@ -1,7 +1,7 @@
 import type { AssertionChanges, RequestOptions, VirtualAuthenticator } from '@passage-auth/testing';
 import { expect, it } from 'vitest';
-import { describeDatabases } from '../harness/databases.ts';
-import { type Answer, origin, TestServer } from '../harness/server.ts';
+import { describeDatabases } from '../../test/databases.ts';
+import { type Answer, origin, TestServer } from '../../test/server.ts';
 
 interface Handshake {
   id: string;

@@ -2,8 +2,8 @@ import { generateKeyPairSync } from 'node:crypto';
 import type { CreationChanges, CreationOptions, VirtualAuthenticator } from '@passage-auth/testing';
 import { encodeCbor } from '@passage-auth/testing';
 import { expect, it } from 'vitest';
-import { describeDatabases } from '../harness/databases.ts';
-import { type Answer, origin, TestServer } from '../harness/server.ts';
+import { describeDatabases } from '../../test/databases.ts';
+import { type Answer, origin, TestServer } from '../../test/server.ts';
 
 interface Started {
   handshake: { id: string; challenge: { publicKey: CreationOptions } };

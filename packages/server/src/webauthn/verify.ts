@@ -7,7 +7,7 @@ import {
   parseAuthenticatorData,
 } from '@simplewebauthn/server/helpers';
 import type { z } from 'zod';
-import type { assertion, attestation } from '../schemas.ts';
+import type { assertion, attestation } from '../http/schemas.ts';
 import { CeremonyError, requireStrictCbor } from './cbor.ts';
 
 export type Attestation = z.infer<typeof attestation>;

@@ -1,0 +1,191 @@
+import { createPrivateKey, createPublicKey, type JsonWebKey as NodeJwk } from 'node:crypto';
+import { exportJWK, generateKeyPair, importJWK } from 'jose';
+import type { Queries, Storage } from '../storage/database.ts';
+import type { SigningKeyRow } from '../storage/schema.ts';
+import { randomText, type Secrets } from '../storage/secrets.ts';
+
+/** Public key, as the JWKS lists it. */
+export interface PublicJwk {
+  kty: 'RSA';
+  alg: 'RS256';
+  use: 'sig';
+  kid: string;
+  n: string;
+  e: string;
+}
+
+export interface SigningKey {
+  kid: string;
+  key: CryptoKey;
+}
+
+/** How long other processes may go on with the keys they have read, in milliseconds. */
+const cacheTime = 15_000;
+/** How long verifiers may go without reading the JWKS, in milliseconds: a new key signs only after that. */
+const publication = 10 * 60_000;
+
+interface CachedKeys {
+  rows: SigningKeyRow[];
+  readAt: number;
+}
+
+/** Signing keys of all apps. Private keys are decrypted when first used and kept in memory only. */
+export class Keys {
+  readonly #storage: Storage;
+  readonly #secrets: Secrets;
+  readonly #clock: () => number;
+  readonly #rows = new Map<string, CachedKeys>();
+  readonly #signing = new Map<string, Promise<CryptoKey>>();
+
+  constructor(storage: Storage, secrets: Secrets, clock: () => number) {
+    this.#storage = storage;
+    this.#secrets = secrets;
+    this.#clock = clock;
+  }
+
+  /** Makes the first key of an app, or takes the one given. */
+  async create(queries: Queries, appId: string, jwk?: JsonWebKey): Promise<void> {
+    await this.#insert(queries, appId, this.#clock(), jwk);
+  }
+
+  /**
+   * Makes a new key. It is published at once and signs ten minutes later, and the old one stays published until every token it
+   * signed has expired. After a leak (`immediately`) the old ones are dropped and every access token of the app with them.
+   */
+  async rotate(appId: string, tokenLifetime: number, immediately = false): Promise<void> {
+    const now = this.#clock();
+    await this.#storage.db.transaction().execute(async (trx) => {
+      const old = trx.updateTable('signing_keys').where('app_id', '=', appId);
+      if (immediately) await trx.deleteFrom('signing_keys').where('app_id', '=', appId).execute();
+      else {
+        const retires_at = now + publication + tokenLifetime * 1000 + publication;
+        await old.set({ retires_at }).where('retires_at', 'is', null).execute();
+      }
+      await this.#insert(trx, appId, immediately ? now : now + publication);
+    });
+    this.forget(appId);
+  }
+
+  /** Keys to publish. The last known ones are given while the database does not answer. */
+  async published(appId: string): Promise<PublicJwk[]> {
+    const now = this.#clock();
+    const rows = await this.#read(appId);
+    return rows
+      .filter((row) => row.retires_at === null || row.retires_at > now)
+      .map((row) => JSON.parse(row.public_jwk));
+  }
+
+  /** The key that signs at present: the newest that has been published long enough. */
+  async signing(appId: string): Promise<SigningKey> {
+    const now = this.#clock();
+    const rows = await this.#read(appId);
+    const row = rows.findLast((candidate) => candidate.active_at <= now) ?? rows[0];
+    if (!row) throw new Error(`App ${appId} has no signing key`);
+    return { kid: row.id, key: await this.#open(row) };
+  }
+
+  /** Encrypts the private keys of all apps anew. */
+  async reseal(queries: Queries, next: Secrets): Promise<number> {
+    const rows = await queries.selectFrom('signing_keys').selectAll().execute();
+    for (const row of rows) {
+      const context = contextOf(row.app_id, row.id);
+      await queries
+        .updateTable('signing_keys')
+        .set({ private_jwk: next.seal(this.#secrets.open(row.private_jwk, context), context) })
+        .where('app_id', '=', row.app_id)
+        .where('id', '=', row.id)
+        .execute();
+    }
+    return rows.length;
+  }
+
+  forget(appId: string): void {
+    this.#rows.delete(appId);
+  }
+
+  async #read(appId: string): Promise<SigningKeyRow[]> {
+    const cached = this.#rows.get(appId);
+    const now = Date.now();
+    if (cached && now - cached.readAt < cacheTime) return cached.rows;
+    try {
+      const rows = await this.#storage.db
+        .selectFrom('signing_keys')
+        .selectAll()
+        .where('app_id', '=', appId)
+        .orderBy('active_at')
+        .orderBy('created_at')
+        .execute();
+      if (rows.length) this.#rows.set(appId, { rows, readAt: now });
+      return rows;
+    } catch (error) {
+      if (cached) return cached.rows;
+      throw error;
+    }
+  }
+
+  #open(row: SigningKeyRow): Promise<CryptoKey> {
+    const cacheKey = `${row.app_id}/${row.id}`;
+    const known = this.#signing.get(cacheKey);
+    if (known) return known;
+    const jwk = JSON.parse(this.#secrets.open(row.private_jwk, contextOf(row.app_id, row.id)));
+    const key = importJWK(jwk, 'RS256') as Promise<CryptoKey>;
+    this.#signing.set(cacheKey, key);
+    return key;
+  }
+
+  async #insert(queries: Queries, appId: string, activeAt: number, given?: JsonWebKey): Promise<void> {
+    const jwk = given ? readPrivateJwk(given) : await makePrivateJwk();
+    const kid = jwk.kid ?? randomText();
+    const published: PublicJwk = {
+      kty: 'RSA',
+      alg: 'RS256',
+      use: 'sig',
+      kid,
+      n: jwk.n ?? '',
+      e: jwk.e ?? '',
+    };
+    const sealed = this.#secrets.seal(JSON.stringify({ ...jwk, kid }), contextOf(appId, kid));
+    await queries
+      .insertInto('signing_keys')
+      .values({
+        id: kid,
+        app_id: appId,
+        public_jwk: JSON.stringify(published),
+        private_jwk: sealed,
+        created_at: this.#clock(),
+        active_at: activeAt,
+        retires_at: null,
+      })
+      .execute();
+  }
+}
+
+type RsaJwk = JsonWebKey & { kid?: string };
+
+async function makePrivateJwk(): Promise<RsaJwk> {
+  const { privateKey } = await generateKeyPair('RS256', { modulusLength: 2048, extractable: true });
+  return (await exportJWK(privateKey)) as RsaJwk;
+}
+
+function readPrivateJwk(jwk: RsaJwk): RsaJwk {
+  const rule = '"signingKey" must be a private RSA key of at least 2048 bits, as a JWK';
+  try {
+    const key = createPrivateKey({ key: jwk as NodeJwk, format: 'jwk' });
+    const bits = key.asymmetricKeyDetails?.modulusLength ?? 0;
+    if (key.asymmetricKeyType === 'rsa' && bits >= 2048) return jwk;
+  } catch {
+    // The error of node:crypto may quote the key.
+  }
+  throw new TypeError(rule);
+}
+
+/** Returns the old form in which the App object carries the key: base64 of PEM. */
+export function pemOf(jwk: PublicJwk | undefined): string {
+  if (!jwk) return '';
+  const key = createPublicKey({ key: { kty: jwk.kty, n: jwk.n, e: jwk.e }, format: 'jwk' });
+  return Buffer.from(key.export({ type: 'spki', format: 'pem' })).toString('base64');
+}
+
+function contextOf(appId: string, kid: string): string {
+  return `signing key ${appId}/${kid}`;
+}

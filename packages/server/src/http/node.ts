@@ -1,0 +1,73 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { WireError } from '../errors.ts';
+import type { PassageServer } from '../server.ts';
+import { collectBody } from './body.ts';
+
+type MountedRequest = IncomingMessage & {
+  /** Path before Express and Nest took the mount path off. */
+  originalUrl?: string;
+  /** What a body parser left, when one ran before. */
+  body?: unknown;
+};
+
+/** Answers a request of `node:http` with a fetch handler. */
+export async function answerNode(
+  fetch: PassageServer['fetch'],
+  origin: string,
+  req: MountedRequest,
+  res: ServerResponse,
+): Promise<void> {
+  try {
+    const response = await fetch(await toRequest(req, origin), { remoteAddress: req.socket.remoteAddress });
+    await send(response, req, res);
+  } catch (error) {
+    if (res.headersSent) res.destroy();
+    else
+      await send(
+        (error instanceof WireError ? error : new WireError('invalid_request')).toResponse(),
+        req,
+        res,
+      );
+  }
+}
+
+async function toRequest(req: MountedRequest, origin: string): Promise<Request> {
+  const headers = new Headers();
+  for (let index = 0; index < req.rawHeaders.length; index += 2) {
+    // HTTP/2 pseudo headers are no header fields.
+    const name = req.rawHeaders[index] ?? '';
+    if (!name.startsWith(':')) headers.append(name, req.rawHeaders[index + 1] ?? '');
+  }
+  const method = req.method ?? 'GET';
+  // `//host/path` is a path here, not another host.
+  const path = (req.originalUrl ?? req.url ?? '/').replace(/^\/{2,}/, '/');
+  const body = method === 'GET' || method === 'HEAD' ? undefined : await readBody(req);
+  return new Request(new URL(path, origin), { method, headers, body: (body ?? null) as BodyInit | null });
+}
+
+async function readBody(req: MountedRequest): Promise<string | Uint8Array | undefined> {
+  if (req.readableEnded || req.complete) {
+    const parsed = parsedBody(req.body);
+    if (parsed !== undefined) return parsed;
+  }
+  const bytes = await collectBody(req);
+  return bytes.byteLength > 0 ? bytes : parsedBody(req.body);
+}
+
+/** Express 4 gives `{}` and Express 5 nothing for a body that no parser wanted. */
+function parsedBody(body: unknown): string | Uint8Array | undefined {
+  if (body === undefined || body === null) return undefined;
+  if (typeof body === 'string' || body instanceof Uint8Array) return body;
+  return JSON.stringify(body);
+}
+
+async function send(response: Response, req: IncomingMessage, res: ServerResponse): Promise<void> {
+  const body = response.body && req.method !== 'HEAD' ? Buffer.from(await response.arrayBuffer()) : undefined;
+  res.statusCode = response.status;
+  for (const [name, value] of response.headers) res.setHeader(name, value);
+  if (response.status !== 204 && req.method !== 'HEAD')
+    res.setHeader('Content-Length', body?.byteLength ?? 0);
+  // The rest of a body that was refused is not read.
+  if (response.status === 413) res.setHeader('Connection', 'close');
+  res.end(body);
+}

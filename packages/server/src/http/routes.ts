@@ -1,0 +1,109 @@
+import type { Hono, Context as HonoContext } from 'hono';
+import type { z } from 'zod';
+import { requireApp, requireKey } from '../apps/apps.ts';
+import { WireError } from '../errors.ts';
+import type { App, Client, Service } from '../service.ts';
+import { readBody, readQuery } from './body.ts';
+import { type Caller, requireCaller } from './caller.ts';
+import { cacheable } from './system.ts';
+
+/** What a handler gets: everything already checked. */
+export interface RequestContext<Body, Query> {
+  service: Service;
+  app: App;
+  client: Client;
+  /** Path parameters besides `app_id`. */
+  params: Record<string, string>;
+  body: Body;
+  query: Query;
+  /** Who is logged in, for routes of access `user`. */
+  caller: Caller | undefined;
+}
+
+interface RouteDescription<Body, Query, Answer> {
+  method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  /** Below `/apps/{app_id}`. */
+  path: string;
+  summary: string;
+  /** `key`: API key of the app. `user`: access token of a user. */
+  access: 'public' | 'user' | 'key' | 'optional key';
+  body?: z.ZodType<Body>;
+  query?: z.ZodType<Query>;
+  /** Default is 200. */
+  status?: 200 | 201;
+  /** Shape of the answer; empty when left out. */
+  answer?: z.ZodType<Answer>;
+  /** Whether caches may keep the answer for five minutes. */
+  cacheable?: boolean;
+  /** Statuses of refusals, besides 404 for the app and 500. */
+  errors?: readonly number[];
+}
+
+export interface Route extends RouteDescription<unknown, unknown, unknown> {
+  handle(context: RequestContext<unknown, unknown>): Promise<unknown>;
+}
+
+/** Defines a route: its description is the OpenAPI document, its schemas check the request and type the answer. */
+export function route<Body = undefined, Query = undefined, Answer = undefined>(
+  description: RouteDescription<Body, Query, Answer>,
+  handle: (context: RequestContext<Body, Query>) => Promise<Answer>,
+): Route {
+  return { ...description, handle } as Route;
+}
+
+/** Returns the caller of a route of access `user`. */
+export function callerOf({ caller }: RequestContext<unknown, unknown>): Caller {
+  if (!caller) throw new WireError('invalid_access_token');
+  return caller;
+}
+
+export interface Environment {
+  Variables: { client: Client };
+}
+
+/** Adds routes to the app, below `prefix`. */
+export function mountRoutes(
+  hono: Hono<Environment>,
+  service: Service,
+  prefix: string,
+  routes: readonly Route[],
+): void {
+  for (const one of routes) {
+    const path = `${prefix}/apps/{app_id}${one.path}`;
+    const pattern = path.replace(/\{(\w+)\}/g, ':$1');
+    const label = { method: one.method, route: path };
+    hono.on(one.method, pattern, async (context) => {
+      const stop = service.metrics.requests.startTimer(label);
+      try {
+        const response = await answer(context, service, one);
+        stop({ status: response.status });
+        return response;
+      } catch (error) {
+        stop({ status: error instanceof WireError ? error.status : 500 });
+        throw error;
+      }
+    });
+  }
+}
+
+async function answer(context: HonoContext<Environment>, service: Service, one: Route): Promise<Response> {
+  const { app_id = '', ...params } = context.req.param() as Record<string, string>;
+  const app = await requireApp(service, app_id);
+  const authorization = context.req.header('authorization');
+  if (one.access === 'key' || (one.access === 'optional key' && authorization !== undefined)) {
+    await requireKey(service, app, authorization);
+  }
+  const caller = one.access === 'user' ? await requireCaller(service, app, authorization) : undefined;
+  const result = await one.handle({
+    service,
+    app,
+    client: context.var.client,
+    params,
+    body: one.body && (await readBody(context.req.raw, one.body)),
+    query: one.query && readQuery(new URL(context.req.url), one.query),
+    caller,
+  });
+  if (result === undefined) return new Response(null, { status: one.status ?? 200 });
+  const response = Response.json(result, { status: one.status ?? 200 });
+  return one.cacheable ? cacheable(context.req.raw, response) : response;
+}

@@ -1,0 +1,40 @@
+import { timingSafeEqual } from 'node:crypto';
+import type { Queries } from './database.ts';
+import type { Secrets } from './secrets.ts';
+
+/**
+ * Checks that the database belongs to this secret, and binds a new database to it.
+ *
+ * @throws Error when it was made with another secret; nothing is changed then
+ */
+export async function requireSecret(queries: Queries, secrets: Secrets): Promise<void> {
+  const own = { name: 'secret', value: secrets.hash('mark') };
+  await queries
+    .insertInto('meta')
+    .values(own)
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
+  await checkSecret(queries, secrets);
+}
+
+/** @throws Error when the database was made with another secret, or bound to another one since */
+export async function checkSecret(queries: Queries, secrets: Secrets): Promise<void> {
+  const row = await queries
+    .selectFrom('meta')
+    .select('value')
+    .where('name', '=', 'secret')
+    .executeTakeFirstOrThrow();
+  const [known, given] = [Buffer.from(row.value), Buffer.from(secrets.hash('mark'))];
+  if (known.length !== given.length || !timingSafeEqual(known, given)) {
+    throw new Error('The database was made with another secret: start with that one');
+  }
+}
+
+/** Binds the database to another secret. */
+export async function bindSecret(queries: Queries, secrets: Secrets): Promise<void> {
+  await queries
+    .updateTable('meta')
+    .set({ value: secrets.hash('mark') })
+    .where('name', '=', 'secret')
+    .execute();
+}

@@ -1,0 +1,57 @@
+import { writeFileSync } from 'node:fs';
+import { sql } from 'kysely';
+import type { Keys } from '../apps/keys.ts';
+import { bindSecret } from './binding.ts';
+import type { Queries, Storage } from './database.ts';
+import type { Secrets } from './secrets.ts';
+
+/**
+ * Copies a SQLite database that is in use.
+ *
+ * @throws TypeError for PostgreSQL, which has `pg_dump`
+ * @throws Error `EEXIST` when there is such a file
+ */
+export async function backUp(storage: Storage, file: string): Promise<void> {
+  if (storage.kind === 'postgres') throw new TypeError('PostgreSQL is backed up with pg_dump');
+  // SQLite fills a file that is empty. It is for nobody else to read, like the original.
+  writeFileSync(file, '', { mode: 0o600, flag: 'wx' });
+  await sql`vacuum into ${file}`.execute(storage.db);
+}
+
+/** Makes everything void that may have been used since a backup was taken. */
+export async function voidSecrets(queries: Queries): Promise<void> {
+  for (const table of ['sessions', 'handshakes', 'codes', 'links'] as const)
+    await queries.deleteFrom(table).execute();
+}
+
+/**
+ * Encrypts the signing keys with another secret. Sessions, codes and links are hashed with the old one and end with it; API keys stay.
+ *
+ * @returns Number of signing keys.
+ */
+export async function changeSecret(storage: Storage, keys: Keys, next: Secrets): Promise<number> {
+  return storage.db.transaction().execute(async (trx) => {
+    const count = await keys.reseal(trx, next);
+    await voidSecrets(trx);
+    await trx.deleteFrom('limits').execute();
+    await bindSecret(trx, next);
+    return count;
+  });
+}
+
+/** How long events are kept: 90 days, in milliseconds. */
+const eventLifetime = 90 * 86_400_000;
+
+/** Deletes what has expired. */
+export async function sweep(queries: Queries, now: number): Promise<void> {
+  await queries.deleteFrom('handshakes').where('expires_at', '<=', now).execute();
+  await queries.deleteFrom('codes').where('expires_at', '<=', now).execute();
+  await queries.deleteFrom('links').where('expires_at', '<=', now).execute();
+  await queries.deleteFrom('sessions').where('expires_at', '<=', now).execute();
+  await queries.deleteFrom('limits').where('resets_at', '<=', now).execute();
+  await queries.deleteFrom('signing_keys').where('retires_at', '<=', now).execute();
+  await queries
+    .deleteFrom('events')
+    .where('created_at', '<=', now - eventLifetime)
+    .execute();
+}

@@ -1,0 +1,89 @@
+import { z } from 'zod';
+import { WireError } from '../errors.ts';
+import type { App, Service } from '../service.ts';
+import type { NewUser } from '../storage/schema.ts';
+import { readIdentifiers } from './identifiers.ts';
+import { mergeMetadata } from './metadata.ts';
+import { findUser, insertUser } from './users.ts';
+
+const time = z.iso.datetime({ offset: true });
+
+/** What is read of a record; all else that the Management API says of a user is passed over. */
+const record = z.object({
+  // As long as ids of the original service and more, and always one segment of a path.
+  id: z
+    .string()
+    .regex(/^[\w-]{1,64}$/)
+    .optional(),
+  email: z.string().optional(),
+  email_verified: z.boolean().default(false),
+  phone: z.string().optional(),
+  phone_verified: z.boolean().default(false),
+  external_id: z.string().max(256).default(''),
+  status: z.enum(['active', 'inactive', 'pending']).default('pending'),
+  user_metadata: z.record(z.string(), z.unknown()).nullish(),
+  created_at: time.optional(),
+});
+
+/** A user of another Passage server, by the names of the Management API. One of `email` and `phone` is required. */
+export type ImportedUser = z.input<typeof record>;
+
+/**
+ * Adds users with the ids they have, all or none. Those whose id is there already are left as they are, so that an
+ * import can be repeated.
+ *
+ * @throws TypeError that names the first record, counted from 1, that cannot be imported, and why
+ * @internal
+ */
+export async function importUsers(
+  service: Service,
+  app: App,
+  users: readonly ImportedUser[],
+): Promise<{ imported: number; existing: number }> {
+  const rows = users.map((user, index) => about(index, () => readRecord(service, app, user)));
+  let imported = 0;
+  await service.db.transaction().execute(async (trx) => {
+    for (const [index, row] of rows.entries()) {
+      if (row.id !== undefined && (await findUser(trx, app.id, row.id))) continue;
+      const added = await insertUser(service, trx, app, row);
+      if (!added) throw problem(index, 'the e-mail address or phone number belongs to another user');
+      imported += 1;
+    }
+  });
+  return { imported, existing: rows.length - imported };
+}
+
+function readRecord(service: Service, app: App, user: ImportedUser): Partial<NewUser> {
+  const { id, external_id, status, ...given } = record.parse(user);
+  const { email = null, phone = null } = readIdentifiers(given);
+  if (!email && !phone) throw new TypeError('"email" or "phone" must be set');
+  const createdAt = given.created_at === undefined ? service.clock() : Date.parse(given.created_at);
+  return {
+    ...(id !== undefined && { id }),
+    external_id,
+    status,
+    email,
+    email_verified: email && given.email_verified ? 1 : 0,
+    phone,
+    phone_verified: phone && given.phone_verified ? 1 : 0,
+    metadata: mergeMetadata(app.settings, null, given.user_metadata ?? undefined, 'any'),
+    created_at: createdAt,
+  };
+}
+
+function about<T>(index: number, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof z.ZodError) {
+      const [issue] = error.issues;
+      throw problem(index, `"${issue?.path.join('.')}": ${issue?.message}`);
+    }
+    if (error instanceof WireError || error instanceof TypeError) throw problem(index, error.message);
+    throw error;
+  }
+}
+
+function problem(index: number, text: string): TypeError {
+  return new TypeError(`Record ${index + 1} cannot be imported, and none was: ${text}`);
+}

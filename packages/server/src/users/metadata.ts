@@ -1,0 +1,59 @@
+import type { MetadataType, StoredSettings } from '../apps/settings.ts';
+import { WireError } from '../errors.ts';
+import { readEmail, readPhone } from './identifiers.ts';
+
+export type Metadata = Record<string, unknown>;
+
+const rules: Record<MetadataType, { accepts: (value: unknown) => boolean; text: string }> = {
+  string: {
+    accepts: (value) => typeof value === 'string' && value.length <= 4_096,
+    text: 'must be a string',
+  },
+  boolean: { accepts: (value) => typeof value === 'boolean', text: 'must be a boolean' },
+  integer: { accepts: (value) => Number.isSafeInteger(value), text: 'must be an integer' },
+  date: { accepts: isDate, text: 'must be a date of the form MM/DD/YYYY' },
+  phone: {
+    accepts: (value) => typeof value === 'string' && readPhone(value) !== undefined,
+    text: 'must be a valid E164 number',
+  },
+  email: {
+    accepts: (value) => typeof value === 'string' && readEmail(value) !== undefined,
+    text: 'must be a valid email address',
+  },
+};
+
+/**
+ * Merges changes into a user's metadata; null removes a field. One bad field refuses all.
+ *
+ * @param scope Who changes it: visitors and users only reach the fields opened to them.
+ * @throws {@link WireError} `invalid_request`, naming the fields by the schema
+ */
+export function mergeMetadata(
+  { userMetadataSchema }: StoredSettings,
+  stored: string | null,
+  changes: Metadata | undefined,
+  scope: 'registration' | 'profile' | 'any',
+): string | null {
+  if (!changes) return stored;
+  const merged = new Map<string, unknown>(Object.entries(stored ? (JSON.parse(stored) as Metadata) : {}));
+  const wrong: string[] = [];
+  for (const [name, value] of Object.entries(changes)) {
+    const field = userMetadataSchema.find(({ fieldName }) => fieldName === name);
+    if (!field) wrong.push('user_metadata: has a field that is not in the schema.');
+    else if (scope !== 'any' && !field[scope])
+      wrong.push(`user_metadata.${field.fieldName}: cannot be changed here.`);
+    else if (value === null) merged.delete(name);
+    else if (rules[field.type].accepts(value)) merged.set(name, value);
+    else wrong.push(`user_metadata.${field.fieldName}: ${rules[field.type].text}.`);
+  }
+  if (wrong.length) throw new WireError('invalid_request', [...new Set(wrong)].join(' '));
+  return JSON.stringify(Object.fromEntries(merged));
+}
+
+function isDate(value: unknown): boolean {
+  const parts = typeof value === 'string' ? /^(\d{2})\/(\d{2})\/(\d{4})$/.exec(value) : null;
+  if (!parts) return false;
+  const [, month, day, year] = parts.map(Number) as [number, number, number, number];
+  const date = new Date(Date.UTC(year, month - 1, day));
+  return date.getUTCMonth() === month - 1 && date.getUTCDate() === day;
+}

@@ -1,0 +1,39 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'vitest';
+
+const command = fileURLToPath(new URL('../dist/cli.mjs', import.meta.url));
+
+/** Whether there is a `passage-server` to run. */
+export const built = existsSync(command);
+
+/** A `passage-server` process. */
+export interface Run {
+  child: ChildProcess;
+  /** All it has printed so far. */
+  output: () => string;
+  /** Resolves with the exit code. */
+  ended: Promise<number | null>;
+}
+
+export function run(args: string[], variables: Record<string, string>, cwd: string): Run {
+  const child = spawn(process.execPath, [command, ...args], {
+    cwd,
+    env: { PATH: process.env.PATH, ...variables },
+  });
+  let output = '';
+  child.stdout.on('data', (chunk) => {
+    output += chunk;
+  });
+  child.stderr.on('data', (chunk) => {
+    output += chunk;
+  });
+  return { child, output: () => output, ended: new Promise((resolve) => child.once('close', resolve)) };
+}
+
+/** Waits until a server serves, and returns its port. */
+export async function portOf(server: Run): Promise<number> {
+  await expect.poll(server.output, { timeout: 10_000 }).toContain('Passage server on port');
+  return Number(/on port (\d+)/.exec(server.output())?.[1]);
+}

@@ -1,0 +1,176 @@
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { type AuthenticatorOptions, VirtualAuthenticator } from '@passage-auth/testing';
+import { outbox } from '../src/delivery/outbox.ts';
+import { createPassageServer, type PassageServer, type PassageServerOptions } from '../src/index.ts';
+import type { NewApp } from '../src/options.ts';
+import type { TestDatabase } from './databases.ts';
+
+/** Made once: making one takes longer than most tests. */
+export const signingKey = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({
+  format: 'jwk',
+});
+export const secret = randomBytes(32).toString('base64');
+export const baseUrl = 'https://login.example.com/passage';
+export const origin = 'https://www.example.com';
+
+/** An answer, read. */
+export interface Answer {
+  status: number;
+  headers: Headers;
+  // biome-ignore lint/suspicious/noExplicitAny: tests read what they expect, and fail where it is not.
+  body: any;
+  text: string;
+}
+
+interface CallOptions {
+  token?: string;
+  headers?: Record<string, string>;
+  /** Address of the client. */
+  ip?: string;
+}
+
+export interface TestServerOptions extends Partial<PassageServerOptions> {
+  app?: NewApp;
+}
+
+/** A server, its first app, and what a visitor and a back end do with it. */
+export class TestServer {
+  readonly server: PassageServer;
+  readonly messages: ReturnType<typeof outbox>['messages'];
+  readonly log: string[];
+  readonly appId: string;
+  readonly apiKey: string;
+  readonly #time: { now: number };
+  readonly #drop: () => Promise<void>;
+
+  private constructor(
+    server: PassageServer,
+    messages: TestServer['messages'],
+    log: string[],
+    app: { appId: string; apiKey: string },
+    time: { now: number },
+    drop: () => Promise<void>,
+  ) {
+    this.server = server;
+    this.messages = messages;
+    this.log = log;
+    this.appId = app.appId;
+    this.apiKey = app.apiKey;
+    this.#time = time;
+    this.#drop = drop;
+  }
+
+  static async start(
+    make: () => Promise<TestDatabase>,
+    options: TestServerOptions = {},
+  ): Promise<TestServer> {
+    const database = await make();
+    const time = { now: Date.now() };
+    const clock = () => time.now;
+    const log: string[] = [];
+    const write = (fields: object, message: string) => void log.push(`${message} ${JSON.stringify(fields)}`);
+    const delivery = outbox({ print: false, clock });
+    const server = await createPassageServer({
+      baseUrl,
+      secret,
+      database: database.location,
+      delivery,
+      clock,
+      rateLimits: false,
+      logger: { info: write, warn: write, error: write },
+      ...options,
+      app: { authOrigin: origin, signingKey, ...options.app },
+    });
+    if (!server.created) throw new Error('The database was not new');
+    return new TestServer(server, delivery.messages, log, server.created, time, database.drop);
+  }
+
+  get now(): number {
+    return this.#time.now;
+  }
+
+  advance(seconds: number): void {
+    this.#time.now += seconds * 1000;
+  }
+
+  async call(method: string, path: string, body?: unknown, options: CallOptions = {}): Promise<Answer> {
+    const headers = new Headers(options.headers);
+    if (options.token !== undefined) headers.set('Authorization', `Bearer ${options.token}`);
+    if (body !== undefined && !headers.has('Content-Type')) headers.set('Content-Type', 'application/json');
+    const request = new Request(baseUrl + path, {
+      method,
+      headers,
+      ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    });
+    const response = await this.server.fetch(request, { remoteAddress: options.ip });
+    const text = await response.text();
+    const json = response.headers.get('Content-Type')?.includes('json');
+    return {
+      status: response.status,
+      headers: response.headers,
+      text,
+      body: json && text ? JSON.parse(text) : undefined,
+    };
+  }
+
+  /** Calls the Auth API. */
+  auth(method: string, path: string, body?: unknown, options?: CallOptions): Promise<Answer> {
+    return this.call(method, `/auth/v1/apps/${this.appId}${path}`, body, options);
+  }
+
+  /** Calls the Management API, with the app's key. */
+  manage(method: string, path: string, body?: unknown, options: CallOptions = {}): Promise<Answer> {
+    return this.call(method, `/api/v1/apps/${this.appId}${path}`, body, { token: this.apiKey, ...options });
+  }
+
+  authenticator(options: Partial<AuthenticatorOptions> = {}): VirtualAuthenticator {
+    return new VirtualAuthenticator({ origin, ...options });
+  }
+
+  /** Registers a passkey and logs in with it. */
+  async register(identifier: string, authenticator = this.authenticator()) {
+    const start = await this.auth('POST', '/register/webauthn/start', { identifier });
+    const { handshake, user } = start.body;
+    const finish = await this.auth('POST', '/register/webauthn/finish', {
+      user_id: user.id,
+      handshake_id: handshake.id,
+      handshake_response: await authenticator.create(handshake.challenge.publicKey),
+    });
+    const { auth_result } = finish.body;
+    const id: string = user.id;
+    return {
+      id,
+      authenticator,
+      token: auth_result.auth_token as string,
+      refreshToken: auth_result.refresh_token as string,
+    };
+  }
+
+  /** Has a code sent, and returns it. */
+  async sendCode(identifier: string, action: 'register' | 'login' = 'login') {
+    const { body } = await this.auth('POST', `/${action}/otp`, { identifier });
+    return { otpId: body.otp_id as string, code: this.messages.at(-1)?.code ?? '' };
+  }
+
+  /** Makes a login link with the Management API, without sending it. */
+  async createLink(email: string, extra: object = {}) {
+    const { body } = await this.manage('POST', '/magic-links', { email, send: false, ...extra });
+    return body.magic_link as { id: string; secret: string; user_id: string; url: string };
+  }
+
+  /** Logs in by a link that is not sent. */
+  async signIn(email: string) {
+    const link = await this.createLink(email);
+    const { body } = await this.auth('PATCH', '/magic-link/activate', { magic_link: link.secret });
+    return {
+      id: link.user_id,
+      token: body.auth_result.auth_token as string,
+      refreshToken: body.auth_result.refresh_token as string,
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.server.close();
+    await this.#drop();
+  }
+}
