@@ -23,6 +23,19 @@ const sources = read(
   }),
 );
 
+/** All that is written for the repository and may cite a page. */
+const citing = read(
+  import.meta.glob<string>(
+    [
+      '/packages/*/{src,test}/**/*.{ts,tsx,js}',
+      '/{tests,bench}/**/*.{ts,tsx,js,mjs}',
+      '/examples/*/src/**/*.{ts,tsx,js}',
+      '!**/{dist,node_modules}/**',
+    ],
+    { query: '?raw', import: 'default', eager: true },
+  ),
+);
+
 describe.each([...pages])('%s', (path, text) => {
   it('has code that compiles', () => {
     expect(errorsOf(path), 'a block must compile by itself: declare or import all that it uses').toEqual([]);
@@ -40,6 +53,15 @@ describe.each([...pages])('%s', (path, text) => {
   it('links to what is there', () => {
     expect(linksOf(text).filter((link) => !leadsSomewhere(path, link))).toEqual([]);
   });
+
+  it('cites pages and sections that exist', () => {
+    expect(citationsOf(proseOf(text)).filter((citation) => !isThere(citation, path))).toEqual([]);
+    expect(matches(text, /\[(§[\d.]+\]\(\S*?#[^)]+)\)/g).filter(namesAnotherSection)).toEqual([]);
+  });
+});
+
+it.each([...citing])('cites pages and sections that exist in %s', (_path, text) => {
+  expect(citationsOf(commentsOf(text)).filter((citation) => !isThere(citation))).toEqual([]);
 });
 
 function read(found: Record<string, string>): Map<string, string> {
@@ -203,4 +225,47 @@ function anchorsOf(text: string): Set<string> {
     anchors.add(anchor);
   }
   return anchors;
+}
+
+// --- Citations ------------------------------------------------------------------------------------------------------
+
+interface Citation {
+  readonly page: string;
+  readonly sections: readonly string[];
+}
+
+/** Citations of a page, as `docs/protocol.md §2.4`, or of several sections of it, joined by `and` or a comma. */
+function citationsOf(text: string): Citation[] {
+  const pattern = /(?<![\w./*-])([\w./-]*\w\.md)\b((?:(?:,| and)? §[\d.]*\d)*)/g;
+  return [...text.matchAll(pattern)].map(([, page = '', sections = '']) => ({
+    page,
+    sections: matches(sections, /§([\d.]+)/g),
+  }));
+}
+
+/** Sources name pages by their path from the root: they are read in an editor, and in the package that is shipped. */
+function isThere({ page, sections }: Citation, from?: string): boolean {
+  const paths = from === undefined ? [page] : [page, posix.join(posix.dirname(from), page)];
+  const found = paths.find((path) => existsSync(join(root, path)));
+  return found !== undefined && sections.every((section) => sectionsOf(found).has(section));
+}
+
+/** Numbers that the headings of a page begin with. */
+function sectionsOf(page: string): Set<string> {
+  return new Set(matches(withoutBlocks(pages.get(page) ?? ''), /^#{1,6} +(\d+(?:\.\d+)*)\.? /gm));
+}
+
+/** True for `§2.4](#25-lifetimes`: the text of the link is one section and its target another. */
+function namesAnotherSection(link: string): boolean {
+  const [, number = '', anchor = ''] = /^§([\d.]+)\]\(\S*?#(.*)$/.exec(link) ?? [];
+  return !anchor.startsWith(`${number.replaceAll('.', '')}-`);
+}
+
+function proseOf(text: string): string {
+  return withoutBlocks(text).replaceAll(/`[^`\n]+`|\]\([^)]*\)|https?:\S+/g, '');
+}
+
+function commentsOf(text: string): string {
+  const code = text.replaceAll(/https?:\S+/g, '');
+  return [...code.matchAll(/\/\*[\s\S]*?\*\/|\/\/.*$/gm)].join('\n');
 }

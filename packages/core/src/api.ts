@@ -14,7 +14,7 @@ export interface CallOptions {
 export interface ApiCall extends CallOptions {
   query?: Readonly<Record<string, string | string[]>>;
   body?: Readonly<Record<string, unknown>>;
-  /** Key that wraps the resource in the answer (protocol.md 0.3); an answer without it is an error. */
+  /** Key that wraps the resource in the answer (docs/protocol.md §1.3); an answer without it is an error. */
   envelope?: string;
 }
 
@@ -39,7 +39,7 @@ const temporary = [408, 425, 429, 500, 502, 503, 504];
  * A GET that finds no answer, or a temporary one, is sent once more; nothing else is ever repeated. No redirect is
  * followed. At most 10 seconds in all.
  *
- * @see protocol.md 2
+ * @see docs/protocol.md §6
  * @internal
  */
 export function createApi(options: ResolvedOptions): CallApi {

@@ -68,7 +68,7 @@ export class PassageAuth {
    *
    * @throws {@link InvalidTokenError} when the token is refused
    * @throws {@link UnavailableError} when the issuer's keys cannot be read
-   * @see RFC 7519 §7.2, RFC 8725 §3, protocol.md 8.2
+   * @see RFC 7519 §7.2, RFC 8725 §3, docs/protocol.md §10.1
    */
   async verifyToken(token: string): Promise<PassageClaims> {
     return this.#parts.verify(token);
@@ -129,7 +129,7 @@ export class PassageAuth {
    * @throws {@link ApiError} when the API refuses the call
    * @throws {@link UnavailableError} when the API cannot be reached; the link may have been made
    * @throws TypeError for a wrong argument
-   * @see protocol.md 2.3
+   * @see docs/protocol.md §6.4
    */
   createMagicLink(args: CreateMagicLinkArgs, options: MagicLinkOptions = {}): Promise<MagicLink> {
     return createMagicLink(this.#parts.call, args, options);

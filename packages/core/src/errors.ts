@@ -43,7 +43,7 @@ export abstract class PassageError extends Error {
     return this.status < 500;
   }
 
-  /** The body of the answer, in the envelope of the Passage APIs (protocol.md 0.3). */
+  /** The body of the answer, in the envelope of the Passage APIs (docs/protocol.md §3.1). */
   toJSON(): { code: PassageErrorCode; error: string } {
     return { code: this.code, error: this.message };
   }

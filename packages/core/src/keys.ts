@@ -69,7 +69,7 @@ class GivenKeys implements Keys {
  * Fresh for 5 minutes, then refreshed in the background while they go on serving. An unknown `kid` brings the refresh
  * forward, at most once in 30 seconds, and only the token that carries it waits.
  *
- * @see RFC 7517 §5, protocol.md 1.5
+ * @see RFC 7517 §5, docs/protocol.md §2.4
  */
 class FetchedKeys implements Keys {
   readonly #url: string;

@@ -27,7 +27,7 @@ export type UserOrderField = 'id' | 'loginCount' | 'status' | 'createdAt' | 'upd
 /**
  * Which users to list. A plain value means equality; all conditions must hold.
  *
- * @see protocol.md 2.2
+ * @see docs/protocol.md §6.3
  */
 export interface ListUsersQuery {
   /** E-mail address or phone number. */

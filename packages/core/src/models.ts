@@ -1,5 +1,5 @@
 /**
- * What the Management API speaks of, in camelCase and with real dates (protocol.md 2.3). Values that this version does
+ * What the Management API speaks of, in camelCase and with real dates (docs/protocol.md §7). Values that this version does
  * not know pass through: a newer server is no error.
  *
  * @module

@@ -2,7 +2,7 @@ import { InvalidTokenError } from './errors.ts';
 import { isPathSegment } from './ids.ts';
 import type { ResolvedOptions } from './options.ts';
 
-/** Claims of a verified Passage access token (protocol.md 1.2). Read-only: one object may serve many requests. */
+/** Claims of a verified Passage access token (docs/protocol.md §2.2). Read-only: one object may serve many requests. */
 export interface PassageClaims {
   /** Passage user ID. */
   readonly sub: string;

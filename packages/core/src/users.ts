@@ -28,7 +28,7 @@ export interface UpdateUserArgs {
  * Every method needs an API key and throws a `TypeError` for a wrong argument, {@link ApiError} when the API refuses
  * the call (`apiCode` tells why, for example `user_not_found`) and {@link UnavailableError} when it cannot be reached.
  *
- * @see protocol.md 2.1
+ * @see docs/protocol.md §6.2
  */
 export class PassageUsers {
   readonly #call: CallApi;
@@ -58,7 +58,7 @@ export class PassageUsers {
     const wanted = identifier.trim().toLowerCase();
     const { users } = await this.listPage({ identifier: wanted, limit: 1 }, options);
     const found = users.find(({ email, phone }) => email?.toLowerCase() === wanted || phone === wanted);
-    // There is no such endpoint: the official SDKs make this answer themselves (protocol.md 2.2).
+    // There is no such endpoint: the official SDKs make this answer themselves (docs/protocol.md §6.3).
     if (!found) throw new ApiError(404, 'user_not_found', 'User not found.');
     return this.get(found.id, options);
   }

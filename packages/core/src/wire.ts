@@ -17,7 +17,7 @@ export function fromWire(value: unknown): unknown {
   );
 }
 
-/** Reads a user; absent or null lists are empty ones (protocol.md 8.1). @internal */
+/** Reads a user; absent or null lists are empty ones (docs/protocol.md §10.2). @internal */
 export function readUser(wire: object): PassageUser {
   const user = fromWire(wire) as PassageUser;
   return {
@@ -39,7 +39,7 @@ export function snakeCase(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
-/** Year 1 is Go's zero time and means "never" (protocol.md 0.3). */
+/** Year 1 is Go's zero time and means "never" (docs/protocol.md §1.4). */
 function readDate(value: unknown): Date | null {
   const date = new Date(typeof value === 'string' ? value : Number.NaN);
   return Number.isNaN(date.getTime()) || date.getUTCFullYear() <= 1 ? null : date;
