@@ -1,7 +1,8 @@
 import { expect, it } from 'vitest';
 import { baseUrl, secret } from '../test/server.ts';
 import { readEnvironment } from './environment.ts';
-import { createPassageServer, type NewApp } from './index.ts';
+import { createPassageServer } from './index.ts';
+import type { NewApp } from './options.ts';
 
 const good = { baseUrl, secret, database: ':memory:' };
 

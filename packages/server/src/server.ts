@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createAdministration, createFirstApp, type PassageApps } from './apps/administration.ts';
-import { Keys } from './apps/keys.ts';
+import { StoredKeys } from './apps/keys.ts';
 import type { OutboxMessage } from './delivery/delivery.ts';
 import { outbox } from './delivery/outbox.ts';
 import { WireError } from './errors.ts';
@@ -8,13 +8,15 @@ import { createClientReader } from './http/client.ts';
 import { type Listener, openListener } from './http/listener.ts';
 import { createMetrics } from './http/metrics.ts';
 import { answerNode } from './http/node.ts';
+import { refuse } from './http/refuse.ts';
 import { type PassageServerOptions, readSecret, resolveOptions } from './options.ts';
-import { createHttp, refuse } from './router.ts';
+import { createHttp } from './router.ts';
 import type { Service } from './service.ts';
 import { requireSecret } from './storage/binding.ts';
 import { openStorage } from './storage/database.ts';
 import { backUp, changeSecret, sweep, voidSecrets } from './storage/maintenance.ts';
 import { createSecrets } from './storage/secrets.ts';
+import { importUsers } from './users/import.ts';
 
 /** A Passage service. */
 export interface PassageServer {
@@ -65,7 +67,7 @@ export async function createPassageServer(options: PassageServerOptions): Promis
       storage,
       db: storage.db,
       secrets,
-      keys: new Keys(storage, secrets, clock),
+      keys: new StoredKeys(storage, secrets, clock),
       delivery: resolved.delivery ?? kept,
       metrics: createMetrics(),
       clock,
@@ -111,7 +113,7 @@ function assemble(
     fetch: answer,
     handler,
     created,
-    apps: createAdministration(service),
+    apps: createAdministration(service, importUsers),
     outbox: { messages },
     backup: (file) => backUp(service.storage, file),
     voidSecrets: () => voidSecrets(service.db),

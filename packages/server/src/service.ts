@@ -1,9 +1,7 @@
-import type { Keys } from './apps/keys.ts';
-import type { StoredSettings } from './apps/settings.ts';
-import type { Delivery } from './delivery/delivery.ts';
-import type { Metrics } from './http/metrics.ts';
-import type { ResolvedOptions } from './options.ts';
-import type { Storage } from './storage/database.ts';
+import type { Counter, Histogram, Registry } from 'prom-client';
+import type { Delivery, Language } from './delivery/delivery.ts';
+import type { ElementCustomization, LayoutItem, MetadataField, ResolvedOptions } from './options.ts';
+import type { Queries, Storage } from './storage/database.ts';
 import type { Secrets } from './storage/secrets.ts';
 
 /** What every part of the server works with. */
@@ -18,6 +16,82 @@ export interface Service {
   readonly clock: () => number;
   /** Apps as last read, by id. */
   readonly knownApps: Map<string, App>;
+}
+
+/** Settings with nothing left out. */
+export interface StoredSettings {
+  name: string;
+  authOrigin: string;
+  additionalAuthOrigins: readonly string[];
+  allowedCallbackUrls: readonly string[];
+  redirectUrl: string;
+  loginUrl: string;
+  allowedIdentifier: 'email' | 'phone' | 'both';
+  requiredIdentifier: 'email' | 'phone' | 'both' | 'either';
+  requireIdentifierVerification: boolean;
+  publicSignup: boolean;
+  profileManagement: boolean;
+  authMethods: { passkeys: { enabled: boolean }; otp: Timed; magicLink: Timed };
+  sessionTimeoutLength: number;
+  refreshEnabled: boolean;
+  refreshAbsoluteLifetime: number;
+  refreshInactivityLifetime: number;
+  deviceAddMaxAge: number;
+  userVerification: 'required' | 'preferred';
+  defaultLanguage: Language;
+  userMetadataSchema: readonly Required<{
+    [K in keyof MetadataField]: Exclude<MetadataField[K], undefined>;
+  }>[];
+  layouts: { profile: readonly LayoutItem[]; registration: readonly LayoutItem[] };
+  passageBranding: boolean;
+  elementCustomization: ElementCustomization;
+  elementCustomizationDark: ElementCustomization;
+}
+
+interface Timed {
+  enabled: boolean;
+  ttl: number;
+}
+
+/** Public key, as the JWKS lists it. */
+export interface PublicJwk {
+  kty: 'RSA';
+  alg: 'RS256';
+  use: 'sig';
+  kid: string;
+  n: string;
+  e: string;
+}
+
+export interface SigningKey {
+  kid: string;
+  key: CryptoKey;
+}
+
+/** Counters of one server. Labels come from the route table and the error table, never from a request. */
+export interface Metrics {
+  readonly registry: Registry;
+  readonly requests: Histogram<'method' | 'route' | 'status'>;
+  readonly events: Counter<'type'>;
+  readonly refusals: Counter<'code'>;
+}
+
+/** Signing keys of all apps. */
+export interface Keys {
+  /** Makes the first key of an app, or takes the one given. */
+  create(queries: Queries, appId: string, jwk?: JsonWebKey): Promise<void>;
+  /**
+   * Makes a new key. It is published at once and signs ten minutes later, and the old one stays published until every token it
+   * signed has expired. After a leak (`immediately`) the old ones are dropped and every access token of the app with them.
+   */
+  rotate(appId: string, tokenLifetime: number, immediately?: boolean): Promise<void>;
+  /** Keys to publish. The last known ones are given while the database does not answer. */
+  published(appId: string): Promise<PublicJwk[]>;
+  /** The key that signs at present: the newest that has been published long enough. */
+  signing(appId: string): Promise<SigningKey>;
+  /** Encrypts the private keys of all apps anew. */
+  reseal(queries: Queries, next: Secrets): Promise<number>;
+  forget(appId: string): void;
 }
 
 /** An app, as the request names it. */

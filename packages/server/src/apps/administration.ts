@@ -1,11 +1,10 @@
 import { WireError } from '../errors.ts';
-import type { NewApp } from '../options.ts';
-import type { Service } from '../service.ts';
+import type { AppSettings, ImportedUser, NewApp } from '../options.ts';
+import type { App, Service, StoredSettings } from '../service.ts';
 import type { Queries } from '../storage/database.ts';
 import { hashApiKey, randomText } from '../storage/secrets.ts';
-import { type ImportedUser, importUsers } from '../users/import.ts';
 import { requireApp } from './apps.ts';
-import { type AppSettings, changeSettings, defaultSettings, type StoredSettings } from './settings.ts';
+import { changeSettings, defaultSettings } from './settings.ts';
 
 /** An app and its settings. */
 export interface AppDescription extends Readonly<StoredSettings> {
@@ -51,7 +50,14 @@ export interface PassageApps {
   importUsers(appId: string, users: readonly ImportedUser[]): Promise<{ imported: number; existing: number }>;
 }
 
-export function createAdministration(service: Service): PassageApps {
+/** Adds users to an app, all or none. */
+type ImportUsers = (
+  service: Service,
+  app: App,
+  users: readonly ImportedUser[],
+) => Promise<{ imported: number; existing: number }>;
+
+export function createAdministration(service: Service, importUsers: ImportUsers): PassageApps {
   const { db } = service;
   const apps: PassageApps = {
     create: (app = {}) => db.transaction().execute((trx) => createApp(service, trx, app)),

@@ -1,6 +1,4 @@
-/** Look of the official front end: wire names, as in its documentation. Colors are CSS hex, sizes pixels. */
-export type ElementCustomization = Readonly<Record<string, string | number>>;
-
+import type { ElementCustomization } from '../options.ts';
 export const light: ElementCustomization = {
   passage_container_background_color: '#ffffff',
   passage_container_max_width: 300,

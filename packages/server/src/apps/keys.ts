@@ -1,23 +1,9 @@
 import { createPrivateKey, createPublicKey, type JsonWebKey as NodeJwk } from 'node:crypto';
 import { exportJWK, generateKeyPair, importJWK } from 'jose';
+import type { Keys, PublicJwk, SigningKey } from '../service.ts';
 import type { Queries, Storage } from '../storage/database.ts';
 import type { SigningKeyRow } from '../storage/schema.ts';
 import { randomText, type Secrets } from '../storage/secrets.ts';
-
-/** Public key, as the JWKS lists it. */
-export interface PublicJwk {
-  kty: 'RSA';
-  alg: 'RS256';
-  use: 'sig';
-  kid: string;
-  n: string;
-  e: string;
-}
-
-export interface SigningKey {
-  kid: string;
-  key: CryptoKey;
-}
 
 /** How long other processes may go on with the keys they have read, in milliseconds. */
 const cacheTime = 15_000;
@@ -30,7 +16,7 @@ interface CachedKeys {
 }
 
 /** Signing keys of all apps. Private keys are decrypted when first used and kept in memory only. */
-export class Keys {
+export class StoredKeys implements Keys {
   readonly #storage: Storage;
   readonly #secrets: Secrets;
   readonly #clock: () => number;
@@ -43,15 +29,10 @@ export class Keys {
     this.#clock = clock;
   }
 
-  /** Makes the first key of an app, or takes the one given. */
   async create(queries: Queries, appId: string, jwk?: JsonWebKey): Promise<void> {
     await this.#insert(queries, appId, this.#clock(), jwk);
   }
 
-  /**
-   * Makes a new key. It is published at once and signs ten minutes later, and the old one stays published until every token it
-   * signed has expired. After a leak (`immediately`) the old ones are dropped and every access token of the app with them.
-   */
   async rotate(appId: string, tokenLifetime: number, immediately = false): Promise<void> {
     const now = this.#clock();
     await this.#storage.db.transaction().execute(async (trx) => {
@@ -66,7 +47,6 @@ export class Keys {
     this.forget(appId);
   }
 
-  /** Keys to publish. The last known ones are given while the database does not answer. */
   async published(appId: string): Promise<PublicJwk[]> {
     const now = this.#clock();
     const rows = await this.#read(appId);
@@ -75,7 +55,6 @@ export class Keys {
       .map((row) => JSON.parse(row.public_jwk));
   }
 
-  /** The key that signs at present: the newest that has been published long enough. */
   async signing(appId: string): Promise<SigningKey> {
     const now = this.#clock();
     const rows = await this.#read(appId);
@@ -84,7 +63,6 @@ export class Keys {
     return { kid: row.id, key: await this.#open(row) };
   }
 
-  /** Encrypts the private keys of all apps anew. */
   async reseal(queries: Queries, next: Secrets): Promise<number> {
     const rows = await queries.selectFrom('signing_keys').selectAll().execute();
     for (const row of rows) {

@@ -1,125 +1,8 @@
-import { findLanguage, type Language } from '../messages/language.ts';
-import { isLoopback } from '../urls.ts';
-import { dark, type ElementCustomization, light } from './appearance.ts';
-
-export type MetadataType = 'string' | 'boolean' | 'integer' | 'date' | 'phone' | 'email';
-
-/** A field that users of the app may have in their metadata. */
-export interface MetadataField {
-  /** Made up when left out. */
-  id?: string | undefined;
-  /** Key in `user_metadata`. */
-  fieldName: string;
-  /** Label. Default is `fieldName`. */
-  friendlyName?: string | undefined;
-  /** Kind of value. `date` is text, `MM/DD/YYYY`. */
-  type: MetadataType;
-  /** Whether visitors may set it when they register. Default is true. */
-  registration?: boolean | undefined;
-  /** Whether users may change it. Default is true. */
-  profile?: boolean | undefined;
-}
-
-export interface LayoutItem {
-  id: string;
-  h: number;
-  w: number;
-  x: number;
-  y: number;
-}
-
-/** Settings of an app. Whatever is left out keeps its value, or gets the default when the app is made. */
-export interface AppSettings {
-  /** Name shown to users. Default is `Passage`. */
-  name?: string | undefined;
-  /** Origin of the pages that log users in, for example `https://www.example.com`. Its host is the RP ID of passkeys. Default is the origin of `baseUrl`. */
-  authOrigin?: string | undefined;
-  /** Further origins that may log in: pages under the same RP ID, or `android:apk-key-hash:…`. Default is none. */
-  additionalAuthOrigins?: readonly string[] | undefined;
-  /** Where users may be sent after login, besides paths and pages of the app's origins: exact URLs. Default is none. */
-  allowedCallbackUrls?: readonly string[] | undefined;
-  /** Path to go to after login. Default is `/`. */
-  redirectUrl?: string | undefined;
-  /** Path of the page that magic links open. Default is the server's own login page if it is on `authOrigin`, else `/login`. */
-  loginUrl?: string | undefined;
-  /** What users are known by. Default is `both`. */
-  allowedIdentifier?: 'email' | 'phone' | 'both' | undefined;
-  /** What a user must have. Default is `either`. */
-  requiredIdentifier?: 'email' | 'phone' | 'both' | 'either' | undefined;
-  /** Whether a visitor has to prove the address before a passkey is made. Default is false. */
-  requireIdentifierVerification?: boolean | undefined;
-  /** Whether visitors may register. Default is true. */
-  publicSignup?: boolean | undefined;
-  /** Whether users see their profile in the official front end. Default is true. */
-  profileManagement?: boolean | undefined;
-  /** Ways to log in. Lifetimes in seconds, at least 60. Default is all three, codes for 5 minutes, links for 10. */
-  authMethods?:
-    | {
-        passkeys?: { enabled?: boolean | undefined } | undefined;
-        otp?: { enabled?: boolean | undefined; ttl?: number | undefined } | undefined;
-        magicLink?: { enabled?: boolean | undefined; ttl?: number | undefined } | undefined;
-      }
-    | undefined;
-  /** Lifetime of access tokens, in minutes, at least 5. Default is 15. */
-  sessionTimeoutLength?: number | undefined;
-  /** Whether a login gives a refresh token. Default is true. */
-  refreshEnabled?: boolean | undefined;
-  /** Time after which a user has to log in again, in seconds. Default is 2592000 (30 days). */
-  refreshAbsoluteLifetime?: number | undefined;
-  /** Time without use after which a user has to log in again, in seconds. Default is 432000 (5 days). */
-  refreshInactivityLifetime?: number | undefined;
-  /** Age of a login that may still add a passkey, in seconds. Default is 43200 (12 hours). */
-  deviceAddMaxAge?: number | undefined;
-  /** Whether passkeys must verify the user by PIN or biometrics (`required`) or may only prove presence. Default is `preferred`. */
-  userVerification?: 'required' | 'preferred' | undefined;
-  /** Language of messages when the request names none. Default is `en`. */
-  defaultLanguage?: Language | undefined;
-  /** Keys of user metadata. Default is none. */
-  userMetadataSchema?: readonly MetadataField[] | undefined;
-  /** Order of metadata fields in the official front end. */
-  layouts?:
-    | { profile?: readonly LayoutItem[] | undefined; registration?: readonly LayoutItem[] | undefined }
-    | undefined;
-  /** Whether the official front end shows Passage's name. Default is false. */
-  passageBranding?: boolean | undefined;
-  elementCustomization?: ElementCustomization | undefined;
-  elementCustomizationDark?: ElementCustomization | undefined;
-}
-
-/** Settings with nothing left out. */
-export interface StoredSettings {
-  name: string;
-  authOrigin: string;
-  additionalAuthOrigins: readonly string[];
-  allowedCallbackUrls: readonly string[];
-  redirectUrl: string;
-  loginUrl: string;
-  allowedIdentifier: 'email' | 'phone' | 'both';
-  requiredIdentifier: 'email' | 'phone' | 'both' | 'either';
-  requireIdentifierVerification: boolean;
-  publicSignup: boolean;
-  profileManagement: boolean;
-  authMethods: { passkeys: { enabled: boolean }; otp: Timed; magicLink: Timed };
-  sessionTimeoutLength: number;
-  refreshEnabled: boolean;
-  refreshAbsoluteLifetime: number;
-  refreshInactivityLifetime: number;
-  deviceAddMaxAge: number;
-  userVerification: 'required' | 'preferred';
-  defaultLanguage: Language;
-  userMetadataSchema: readonly Required<{
-    [K in keyof MetadataField]: Exclude<MetadataField[K], undefined>;
-  }>[];
-  layouts: { profile: readonly LayoutItem[]; registration: readonly LayoutItem[] };
-  passageBranding: boolean;
-  elementCustomization: ElementCustomization;
-  elementCustomizationDark: ElementCustomization;
-}
-
-interface Timed {
-  enabled: boolean;
-  ttl: number;
-}
+import { languages } from '../delivery/delivery.ts';
+import type { AppSettings } from '../options.ts';
+import type { StoredSettings } from '../service.ts';
+import { isSecureUrl } from '../urls.ts';
+import { dark, light } from './appearance.ts';
 
 /**
  * Returns the settings of a new app that says nothing.
@@ -239,7 +122,7 @@ function checkSettings(settings: StoredSettings): void {
   );
   check(whole(settings.deviceAddMaxAge, 60), 'deviceAddMaxAge', 'must be at least 60 seconds');
   check(
-    findLanguage(settings.defaultLanguage) !== undefined,
+    languages.includes(settings.defaultLanguage),
     'defaultLanguage',
     'must be one of de, en, es, it, pl, pt, zh',
   );
@@ -259,8 +142,8 @@ export function isPath(text: string): boolean {
 
 function isWebOrigin(text: string): boolean {
   if (!URL.canParse(text)) return false;
-  const { origin, protocol, hostname } = new URL(text);
-  return origin === text && (protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname)));
+  const url = new URL(text);
+  return url.origin === text && isSecureUrl(url);
 }
 
 function isOrigin(text: string): boolean {

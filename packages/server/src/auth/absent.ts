@@ -23,7 +23,7 @@ export const absentRoutes: Route[] = [
 /** Returns a route that answers 403. */
 function absent(method: Route['method'], path: string, feature: string): Route {
   const summary = `${feature}: not offered`;
-  return route({ method, path, summary, access: 'public', errors: [403] }, async () => {
+  return route({ method, path, summary, access: 'public', absent: true, errors: [403] }, async () => {
     throw new WireError('operation_not_allowed', `${feature} is not offered by this server`);
   });
 }

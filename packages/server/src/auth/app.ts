@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { publicAppView } from '../apps/apps.ts';
+import { publicAppView } from '../apps/views.ts';
 import { type Route, route } from '../http/routes.ts';
 import { publicApp } from '../http/schemas.ts';
 import { issuerOf } from '../service.ts';

@@ -2,9 +2,10 @@ import { z } from 'zod';
 import { WireError } from '../errors.ts';
 import { type RequestContext, type Route, route } from '../http/routes.ts';
 import { authResult, bodies } from '../http/schemas.ts';
+import { resolveUser } from '../logins/enumeration.ts';
 import { checkLimit, countUp } from '../logins/limits.ts';
 import { logIn } from '../logins/logins.ts';
-import { registerUser, requireKnownUser, requireMethod, requireSignup } from '../logins/signup.ts';
+import { requireMethod, requireSignup } from '../logins/signup.ts';
 import { countMessage, post } from '../messages/messages.ts';
 import type { App, Service } from '../service.ts';
 import type { Queries } from '../storage/database.ts';
@@ -12,7 +13,6 @@ import type { CodeRow } from '../storage/schema.ts';
 import { randomCode, randomText } from '../storage/secrets.ts';
 import { type Identifier, readIdentifier } from '../users/identifiers.ts';
 import { requireUser } from '../users/users.ts';
-import { findAlike } from './links.ts';
 
 /** Tries that a code is good for. */
 const maxAttempts = 3;
@@ -104,11 +104,7 @@ async function sendCode(context: RequestContext<CodeBody, unknown>, action: 'reg
   if (action === 'register') requireSignup(app);
   const to = readIdentifier(app, body.identifier);
   await countMessage(service, app, to, client);
-  const user = service.options.strict
-    ? await findAlike(context, to, action)
-    : action === 'register'
-      ? await registerUser(service, app, to)
-      : await requireKnownUser(service, app, to);
+  const user = await resolveUser(service, app, to, action);
   return { otp_id: await createCode(context, to, user?.id ?? null) };
 }
 

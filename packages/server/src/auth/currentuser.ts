@@ -11,15 +11,10 @@ import {
   socialConnections,
 } from '../http/schemas.ts';
 import { requireMethod } from '../logins/signup.ts';
+import { recordEvent } from '../users/events.ts';
 import { mergeMetadata } from '../users/metadata.ts';
-import {
-  currentUserView,
-  deviceView,
-  listDevices,
-  publicUserView,
-  recordEvent,
-  requireUser,
-} from '../users/users.ts';
+import { listDevices, requireUser } from '../users/users.ts';
+import { currentUserView, deviceView, publicUserView } from '../users/views.ts';
 import { insertDevice, requireAttestation } from '../webauthn/devices.ts';
 import { startRegistration, takeHandshake } from '../webauthn/handshakes.ts';
 

@@ -1,11 +1,12 @@
 import { z } from 'zod';
-import { isAllowedRedirect } from '../apps/apps.ts';
+import { isAllowedRedirect } from '../apps/origins.ts';
 import { WireError } from '../errors.ts';
 import { callerOf, type RequestContext, type Route, route } from '../http/routes.ts';
 import { authResult, bodies } from '../http/schemas.ts';
+import { resolveUser } from '../logins/enumeration.ts';
 import { checkLimit, countUp } from '../logins/limits.ts';
 import { activateLink, claimLink, createLink, requireLinkPath } from '../logins/links.ts';
-import { registerUser, requireKnownUser, requireMethod, requireSignup } from '../logins/signup.ts';
+import { requireMethod, requireSignup } from '../logins/signup.ts';
 import { countMessage, post } from '../messages/messages.ts';
 import { randomText } from '../storage/secrets.ts';
 import {
@@ -15,7 +16,6 @@ import {
   readIdentifier,
   readPhone,
 } from '../users/identifiers.ts';
-import { findUserByIdentifier } from '../users/users.ts';
 
 const linkId = z.object({ magic_link: z.object({ id: z.string() }) });
 const finished = z.object({ auth_result: authResult });
@@ -123,11 +123,7 @@ async function sendLink(context: RequestContext<LinkBody, unknown>, action: 'reg
   const to = readIdentifier(app, body.identifier);
   requireLinkPath(body.magic_link_path);
   await countMessage(service, app, to, client);
-  const user = service.options.strict
-    ? await findAlike(context, to, action)
-    : action === 'register'
-      ? await registerUser(service, app, to)
-      : await requireKnownUser(service, app, to);
+  const user = await resolveUser(service, app, to, action);
   if (!user) return { magic_link: { id: randomText() } };
   const { ttl } = app.settings.authMethods.magicLink;
   const request = { userId: user.id, to, type: 'login', ttl, path: body.magic_link_path } as const;
@@ -141,17 +137,6 @@ async function sendLink(context: RequestContext<LinkBody, unknown>, action: 'reg
   } as const;
   await post(service, app, message);
   return { magic_link: { id: link.id } };
-}
-
-/** Strictly: registering an address that has an account logs its owner in; logging in to none sends nothing, and says so to nobody. */
-export async function findAlike(
-  { service, app }: RequestContext<unknown, unknown>,
-  to: Identifier,
-  action: 'register' | 'login',
-) {
-  const known = await findUserByIdentifier(service.db, app.id, to);
-  if (known?.status === 'inactive') return undefined;
-  return known ?? (action === 'register' ? registerUser(service, app, to) : undefined);
 }
 
 type VerificationBody = Pick<

@@ -1,22 +1,15 @@
 import { z } from 'zod';
 import { WireError } from '../errors.ts';
-import { type RequestContext, type Route, route } from '../http/routes.ts';
+import { type Route, route } from '../http/routes.ts';
 import { authResult, bodies, handshake, publicUser } from '../http/schemas.ts';
+import { resolvePasskeys, resolveRegistrant } from '../logins/enumeration.ts';
 import { countUp } from '../logins/limits.ts';
 import { logIn } from '../logins/logins.ts';
-import {
-  decoyCredentials,
-  decoyUser,
-  isProven,
-  registerUser,
-  requireKnownUser,
-  requireMethod,
-  requireSignup,
-} from '../logins/signup.ts';
+import { isProven, requireMethod, requireSignup } from '../logins/signup.ts';
 import type { Queries } from '../storage/database.ts';
-import type { UserRow } from '../storage/schema.ts';
 import { readIdentifier } from '../users/identifiers.ts';
-import { findUserByIdentifier, listDevices, publicUserView, requireUser } from '../users/users.ts';
+import { requireUser } from '../users/users.ts';
+import { publicUserView } from '../users/views.ts';
 import { countUse, insertDevice, requireAssertion, requireAttestation } from '../webauthn/devices.ts';
 import { startLogin, startRegistration, takeHandshake } from '../webauthn/handshakes.ts';
 
@@ -34,28 +27,15 @@ export const passkeyRoutes: Route[] = [
       answer: started,
       errors: [400, 403, 429],
     },
-    async (context) => {
-      const { service, app, body, client } = context;
+    async ({ service, app, body, client }) => {
       await countUp(service, 'startsPerIp', app.id, client.ip);
       requireMethod(app, 'passkeys');
       requireSignup(app);
       const identifier = readIdentifier(app, body.identifier);
       const attachment = body.authenticator_attachment;
-      if (service.options.strict) {
-        const known = await findUserByIdentifier(service.db, app.id, identifier);
-        if (known && known.status !== 'pending') {
-          if (app.settings.requireIdentifierVerification) throw new WireError('identifier_not_verified');
-          const user = decoyUser(service, app, identifier);
-          const registrant = { id: user.id, name: identifier.value, decoy: true };
-          return {
-            handshake: await startRegistration(service, app, 'register', registrant, [], attachment),
-            user,
-          };
-        }
-      }
-      const user = await registerUser(service, app, identifier);
+      const { user, decoy } = await resolveRegistrant(service, app, identifier);
       if (!isProven(app, user)) throw new WireError('identifier_not_verified');
-      const registrant = { id: user.id, name: identifier.value };
+      const registrant = { id: user.id, name: identifier.value, decoy };
       return {
         handshake: await startRegistration(service, app, 'register', registrant, [], attachment),
         user: publicUserView(user, []),
@@ -101,14 +81,13 @@ export const passkeyRoutes: Route[] = [
       answer: started,
       errors: [400, 403, 404, 409, 429],
     },
-    async (context) => {
-      const { service, app, body, client } = context;
+    async ({ service, app, body, client }) => {
       await countUp(service, 'startsPerIp', app.id, client.ip);
       requireMethod(app, 'passkeys');
       if (!body.identifier) return { handshake: await startLogin(service, app, null, []), user: null };
-      return service.options.strict
-        ? startStrictly(context, body.identifier)
-        : startFor(context, body.identifier);
+      const identifier = readIdentifier(app, body.identifier);
+      const { userId, credentials, user } = await resolvePasskeys(service, app, identifier);
+      return { handshake: await startLogin(service, app, userId, credentials), user };
     },
   ),
   route(
@@ -142,22 +121,3 @@ export const passkeyRoutes: Route[] = [
     },
   ),
 ];
-
-type LoginContext = RequestContext<unknown, unknown>;
-
-async function startFor({ service, app }: LoginContext, text: string) {
-  const user = await requireKnownUser(service, app, readIdentifier(app, text));
-  const devices = await listDevices(service.db, app.id, user.id);
-  if (!devices.length) throw new WireError('user_has_no_passkeys');
-  return { handshake: await startLogin(service, app, user.id, devices), user: publicUserView(user, devices) };
-}
-
-/** Known or not, with passkeys or without: the answer looks the same. */
-async function startStrictly({ service, app }: LoginContext, text: string) {
-  const identifier = readIdentifier(app, text);
-  const user: UserRow | undefined = await findUserByIdentifier(service.db, app.id, identifier);
-  const devices = await listDevices(service.db, app.id, user?.id ?? '');
-  const credentials = devices.length ? devices : decoyCredentials(service, app, identifier.value);
-  const userId = user && devices.length ? user.id : null;
-  return { handshake: await startLogin(service, app, userId, credentials), user: null };
-}

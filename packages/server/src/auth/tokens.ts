@@ -3,7 +3,7 @@ import { WireError } from '../errors.ts';
 import { type Route, route } from '../http/routes.ts';
 import { authResult, bodies } from '../http/schemas.ts';
 import { checkLimit, countUp } from '../logins/limits.ts';
-import { refresh, revoke } from '../logins/logins.ts';
+import { refresh, revoke } from '../logins/sessions.ts';
 
 export const tokenRoutes: Route[] = [
   route(

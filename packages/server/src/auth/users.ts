@@ -1,11 +1,13 @@
 import { z } from 'zod';
 import { type Route, route } from '../http/routes.ts';
 import { bodies, publicUser } from '../http/schemas.ts';
+import { lookUpUser, resolveRegistrant } from '../logins/enumeration.ts';
 import { countUp } from '../logins/limits.ts';
-import { decoyUser, registerUser, requireSignup } from '../logins/signup.ts';
+import { requireSignup } from '../logins/signup.ts';
 import { readIdentifier } from '../users/identifiers.ts';
 import { mergeMetadata } from '../users/metadata.ts';
-import { findUserByIdentifier, listDevices, publicUserView } from '../users/users.ts';
+import { listDevices } from '../users/users.ts';
+import { publicUserView } from '../users/views.ts';
 
 export const userRoutes: Route[] = [
   route(
@@ -21,8 +23,7 @@ export const userRoutes: Route[] = [
     async ({ service, app, query, client }) => {
       await countUp(service, 'startsPerIp', app.id, client.ip);
       const identifier = readIdentifier(app, query.identifier);
-      if (service.options.strict) return { user: null };
-      const user = await findUserByIdentifier(service.db, app.id, identifier);
+      const user = await lookUpUser(service, app, identifier);
       return { user: user ? publicUserView(user, await listDevices(service.db, app.id, user.id)) : null };
     },
   ),
@@ -42,11 +43,7 @@ export const userRoutes: Route[] = [
       requireSignup(app);
       const identifier = readIdentifier(app, body.identifier);
       const metadata = mergeMetadata(app.settings, null, body.user_metadata, 'registration');
-      if (service.options.strict) {
-        const known = await findUserByIdentifier(service.db, app.id, identifier);
-        if (known && known.status !== 'pending') return { user: decoyUser(service, app, identifier) };
-      }
-      const user = await registerUser(service, app, identifier, metadata);
+      const { user } = await resolveRegistrant(service, app, identifier, metadata);
       return { user: publicUserView(user, []) };
     },
   ),

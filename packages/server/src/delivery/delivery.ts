@@ -1,4 +1,7 @@
-import type { Language } from '../messages/language.ts';
+/** Languages that messages and the locale texts of the front ends exist in. */
+export const languages = ['de', 'en', 'es', 'it', 'pl', 'pt', 'zh'] as const;
+
+export type Language = (typeof languages)[number];
 
 /** What a message is for: a one-time passcode, a login link, or a link that proves an address. */
 export type MessageKind = 'otp' | 'magic_link' | 'verify_identifier';

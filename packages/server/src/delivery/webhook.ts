@@ -1,6 +1,6 @@
 import { createHmac, randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { isLoopback } from '../urls.ts';
+import { isSecureUrl } from '../urls.ts';
 import type { Delivery, Message } from './delivery.ts';
 import { DeliveryError } from './error.ts';
 
@@ -97,8 +97,7 @@ async function post(
 
 function readUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  const safe = url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopback(url.hostname));
-  if (!url || !safe || url.username) {
+  if (!url || !isSecureUrl(url) || url.username) {
     throw new TypeError('"url" option must be an https URL without credentials, or http on loopback');
   }
   return url;

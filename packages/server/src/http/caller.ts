@@ -1,5 +1,5 @@
 import { WireError } from '../errors.ts';
-import { verifyAccessToken } from '../logins/logins.ts';
+import { verifyAccessToken } from '../logins/accesstoken.ts';
 import type { App, Service } from '../service.ts';
 import type { UserRow } from '../storage/schema.ts';
 import { findUser } from '../users/users.ts';

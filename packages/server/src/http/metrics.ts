@@ -1,12 +1,5 @@
 import { Counter, Histogram, Registry } from 'prom-client';
-
-/** Counters of one server. Labels come from the route table and the error table, never from a request. */
-export interface Metrics {
-  readonly registry: Registry;
-  readonly requests: Histogram<'method' | 'route' | 'status'>;
-  readonly events: Counter<'type'>;
-  readonly refusals: Counter<'code'>;
-}
+import type { Metrics } from '../service.ts';
 
 export function createMetrics(): Metrics {
   const registry = new Registry();

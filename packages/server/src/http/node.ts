@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { WireError } from '../errors.ts';
-import type { PassageServer } from '../server.ts';
 import { collectBody } from './body.ts';
 
 type MountedRequest = IncomingMessage & {
@@ -10,9 +9,12 @@ type MountedRequest = IncomingMessage & {
   body?: unknown;
 };
 
+/** What answers a request, given whose connection it came by. */
+type Fetch = (request: Request, connection: { remoteAddress: string | undefined }) => Promise<Response>;
+
 /** Answers a request of `node:http` with a fetch handler. */
 export async function answerNode(
-  fetch: PassageServer['fetch'],
+  fetch: Fetch,
   origin: string,
   req: MountedRequest,
   res: ServerResponse,

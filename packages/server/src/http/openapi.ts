@@ -70,14 +70,12 @@ function operation(one: Route, path: string, tag: string, schemas: Json): Json {
     parameters: [...pathParameters(path), ...queryParameters(one, schemas)],
     ...(one.body && { requestBody: { content: json(schemaOf(one.body, schemas, 'input')) } }),
     responses: {
-      ...(!one.errors?.includes(403) || one.answer || one.method === 'DELETE'
-        ? {
-            [status]: {
-              description: 'Done',
-              ...(one.answer && { content: json(schemaOf(one.answer, schemas, 'output')) }),
-            },
-          }
-        : {}),
+      ...(!one.absent && {
+        [status]: {
+          description: 'Done',
+          ...(one.answer && { content: json(schemaOf(one.answer, schemas, 'output')) }),
+        },
+      }),
       ...Object.fromEntries(
         [...new Set([...(one.errors ?? []), 404, 500])].map((code) => [
           code,

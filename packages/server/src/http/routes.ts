@@ -4,8 +4,8 @@ import { requireApp, requireKey } from '../apps/apps.ts';
 import { WireError } from '../errors.ts';
 import type { App, Client, Service } from '../service.ts';
 import { readBody, readQuery } from './body.ts';
+import { cacheable } from './cache.ts';
 import { type Caller, requireCaller } from './caller.ts';
-import { cacheable } from './system.ts';
 
 /** What a handler gets: everything already checked. */
 export interface RequestContext<Body, Query> {
@@ -35,6 +35,8 @@ interface RouteDescription<Body, Query, Answer> {
   answer?: z.ZodType<Answer>;
   /** Whether caches may keep the answer for five minutes. */
   cacheable?: boolean;
+  /** Whether the server does not offer the route: all it answers are refusals. */
+  absent?: boolean;
   /** Statuses of refusals, besides 404 for the app and 500. */
   errors?: readonly number[];
 }
@@ -57,13 +59,13 @@ export function callerOf({ caller }: RequestContext<unknown, unknown>): Caller {
   return caller;
 }
 
-export interface Environment {
+export interface HttpEnvironment {
   Variables: { client: Client };
 }
 
 /** Adds routes to the app, below `prefix`. */
 export function mountRoutes(
-  hono: Hono<Environment>,
+  hono: Hono<HttpEnvironment>,
   service: Service,
   prefix: string,
   routes: readonly Route[],
@@ -86,7 +88,11 @@ export function mountRoutes(
   }
 }
 
-async function answer(context: HonoContext<Environment>, service: Service, one: Route): Promise<Response> {
+async function answer(
+  context: HonoContext<HttpEnvironment>,
+  service: Service,
+  one: Route,
+): Promise<Response> {
   const { app_id = '', ...params } = context.req.param() as Record<string, string>;
   const app = await requireApp(service, app_id);
   const authorization = context.req.header('authorization');

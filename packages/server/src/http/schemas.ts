@@ -3,8 +3,9 @@
  *
  * @module
  */
+
 import { z } from 'zod';
-import { languages } from '../messages/language.ts';
+import { languages } from '../delivery/delivery.ts';
 
 const time = z.iso.datetime();
 const id = z.string();

@@ -4,9 +4,11 @@ import type { App, Client, Service } from '../service.ts';
 import type { Queries } from '../storage/database.ts';
 import type { LinkRow, UserRow } from '../storage/schema.ts';
 import { randomText } from '../storage/secrets.ts';
+import { recordEvent } from '../users/events.ts';
 import type { Identifier } from '../users/identifiers.ts';
-import { recordEvent, requireUser } from '../users/users.ts';
-import { type AuthResult, logIn } from './logins.ts';
+import { requireUser } from '../users/users.ts';
+import { logIn } from './logins.ts';
+import type { AuthResult } from './sessions.ts';
 
 /** What a new link is to do. */
 export interface LinkRequest {

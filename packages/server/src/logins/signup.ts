@@ -2,7 +2,7 @@ import { WireError } from '../errors.ts';
 import type { App, Service } from '../service.ts';
 import type { UserRow } from '../storage/schema.ts';
 import type { Identifier } from '../users/identifiers.ts';
-import { findOrInsertUser, findUserByIdentifier, publicUserView } from '../users/users.ts';
+import { findOrInsertUser, findUserByIdentifier } from '../users/users.ts';
 
 /** @throws {@link WireError} `operation_not_allowed` */
 export function requireMethod(app: App, method: 'passkeys' | 'otp' | 'magicLink'): void {
@@ -53,46 +53,4 @@ export function isProven({ settings }: App, user: UserRow): boolean {
   return (
     (user.email === null || user.email_verified === 1) && (user.phone === null || user.phone_verified === 1)
   );
-}
-
-/**
- * Returns a user that does not exist, the same one each time: what strict look-ups answer for an address that has an account, so
- * that it looks like one that has none.
- */
-export function decoyUser(service: Service, app: App, { channel, value }: Identifier) {
-  const id = decoyId(service, app, value);
-  return publicUserView(
-    {
-      app_id: app.id,
-      id,
-      email: null,
-      phone: null,
-      [channel]: value,
-      email_verified: 0,
-      phone_verified: 0,
-      external_id: '',
-      status: 'pending',
-      login_count: 0,
-      metadata: null,
-      created_at: 0,
-      updated_at: 0,
-      last_login_at: 0,
-    } as UserRow,
-    [],
-  );
-}
-
-function decoyId(service: Service, app: App, value: string): string {
-  const text = service.secrets.hash('decoy', app.id, value) + service.secrets.hash('decoy', value, app.id);
-  return text.replace(/[^A-Za-z0-9]/g, '').slice(0, 24);
-}
-
-/** Passkeys that an unknown address pretends to have, the same ones each time. WebAuthn §14.6.2. */
-export function decoyCredentials(service: Service, app: App, value: string) {
-  return [
-    {
-      cred_id: service.secrets.hash('decoy', 'credential', app.id, value),
-      transports: '["internal","hybrid"]',
-    },
-  ];
 }

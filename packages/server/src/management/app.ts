@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { appInfoView } from '../apps/apps.ts';
+import { appInfoView } from '../apps/views.ts';
 import { type Route, route } from '../http/routes.ts';
 import { appInfo } from '../http/schemas.ts';
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { isAllowedRedirect } from '../apps/apps.ts';
+import { isAllowedRedirect } from '../apps/origins.ts';
 import { WireError } from '../errors.ts';
 import { type RequestContext, type Route, route } from '../http/routes.ts';
 import { bodies, magicLink } from '../http/schemas.ts';

@@ -4,7 +4,7 @@ import { WireError } from '../errors.ts';
 import { type RequestContext, type Route, route } from '../http/routes.ts';
 import { listedUser } from '../http/schemas.ts';
 import type { Schema } from '../storage/schema.ts';
-import { listedUserView } from '../users/users.ts';
+import { listedUserView } from '../users/views.ts';
 
 type Users = ExpressionBuilder<Schema, 'users'>;
 type Operator = 'eq' | 'ne' | 'gt' | 'lt' | 'like' | 'not_like';

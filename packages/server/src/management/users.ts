@@ -2,19 +2,13 @@ import { z } from 'zod';
 import { WireError } from '../errors.ts';
 import { type RequestContext, type Route, route } from '../http/routes.ts';
 import { bodies, device, passageUser } from '../http/schemas.ts';
-import { revokeAll } from '../logins/logins.ts';
+import { revokeAll } from '../logins/sessions.ts';
 import type { UserTable } from '../storage/schema.ts';
+import { logEvent, recordEvent } from '../users/events.ts';
 import { readIdentifiers } from '../users/identifiers.ts';
 import { mergeMetadata } from '../users/metadata.ts';
-import {
-  deviceView,
-  insertUser,
-  listDevices,
-  logEvent,
-  passageUserView,
-  recordEvent,
-  requireUser,
-} from '../users/users.ts';
+import { insertUser, listDevices, requireUser } from '../users/users.ts';
+import { deviceView, passageUserView } from '../users/views.ts';
 
 const oneUser = z.object({ user: passageUser });
 type Body<K extends keyof typeof bodies> = z.infer<(typeof bodies)[K]>;

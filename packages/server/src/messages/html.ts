@@ -1,4 +1,4 @@
-import type { Language } from './language.ts';
+import type { Language } from '../delivery/delivery.ts';
 
 /**
  * Returns the HTML document of an e-mail. Every argument is plain text, and is escaped here.

@@ -1,7 +1,4 @@
-/** Languages that messages and the locale texts of the front ends exist in. */
-export const languages = ['de', 'en', 'es', 'it', 'pl', 'pt', 'zh'] as const;
-
-export type Language = (typeof languages)[number];
+import { type Language, languages } from '../delivery/delivery.ts';
 
 /**
  * Returns the language of a tag such as `pt-BR`, by its first part, or `undefined` when there is no text in it.

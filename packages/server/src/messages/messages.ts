@@ -1,5 +1,6 @@
 import type { Message } from '../delivery/delivery.ts';
 import { WireError } from '../errors.ts';
+import { awaitDelivery } from '../logins/enumeration.ts';
 import { countUp } from '../logins/limits.ts';
 import type { App, Client, Service } from '../service.ts';
 import type { Identifier } from '../users/identifiers.ts';
@@ -29,9 +30,9 @@ export async function countMessage(
 }
 
 /**
- * Hands a message over. With strict enumeration it is not waited for, since that would tell whether there was one to send.
+ * Hands a message over.
  *
- * @throws {@link WireError} `service_unavailable`
+ * @throws {@link WireError} `service_unavailable`, unless enumeration is strict
  */
 export async function post(
   service: Service,
@@ -60,6 +61,5 @@ export async function post(
     );
     throw new WireError('service_unavailable', 'The message could not be delivered', { retryAfter: 30 });
   });
-  if (service.options.strict) sent.catch(() => undefined);
-  else await sent;
+  await awaitDelivery(service, sent);
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { findLanguage, languages } from './language.ts';
+import { languages } from '../delivery/delivery.ts';
+import { findLanguage } from './language.ts';
 import { type MessageContent, renderMessage } from './render.ts';
 
 const kinds = ['otp', 'magic_link', 'verify_identifier'] as const;

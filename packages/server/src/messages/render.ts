@@ -1,6 +1,5 @@
-import type { Message } from '../delivery/delivery.ts';
+import type { Language, Message } from '../delivery/delivery.ts';
 import { renderHtml } from './html.ts';
-import type { Language } from './language.ts';
 import { texts } from './texts.ts';
 
 export interface MessageContent {

@@ -3,8 +3,7 @@
  *
  * @module
  */
-import type { MessageKind } from '../delivery/delivery.ts';
-import type { Language } from './language.ts';
+import type { Language, MessageKind } from '../delivery/delivery.ts';
 
 interface KindTexts {
   subject: string;

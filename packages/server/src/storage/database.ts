@@ -6,12 +6,10 @@ import { Kysely, PostgresDialect, SqliteDialect, SqliteDriver, type Transaction 
 import Database from 'libsql';
 import pg from 'pg';
 import { migrate } from './migrations.ts';
-import type { Schema } from './schema.ts';
+import type { DatabaseKind, Schema } from './schema.ts';
 
 /** The database, or a transaction in it: queries take either. */
 export type Queries = Kysely<Schema> | Transaction<Schema>;
-
-export type DatabaseKind = 'sqlite' | 'postgres';
 
 export interface Storage {
   readonly kind: DatabaseKind;

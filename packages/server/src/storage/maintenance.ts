@@ -1,6 +1,5 @@
 import { writeFileSync } from 'node:fs';
 import { sql } from 'kysely';
-import type { Keys } from '../apps/keys.ts';
 import { bindSecret } from './binding.ts';
 import type { Queries, Storage } from './database.ts';
 import type { Secrets } from './secrets.ts';
@@ -24,12 +23,17 @@ export async function voidSecrets(queries: Queries): Promise<void> {
     await queries.deleteFrom(table).execute();
 }
 
+/** Signing keys, which lie sealed with the secret. */
+interface SealedKeys {
+  reseal(queries: Queries, next: Secrets): Promise<number>;
+}
+
 /**
  * Encrypts the signing keys with another secret. Sessions, codes and links are hashed with the old one and end with it; API keys stay.
  *
  * @returns Number of signing keys.
  */
-export async function changeSecret(storage: Storage, keys: Keys, next: Secrets): Promise<number> {
+export async function changeSecret(storage: Storage, keys: SealedKeys, next: Secrets): Promise<number> {
   return storage.db.transaction().execute(async (trx) => {
     const count = await keys.reseal(trx, next);
     await voidSecrets(trx);

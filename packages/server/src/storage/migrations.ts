@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type Kysely, sql, type Transaction } from 'kysely';
-import type { DatabaseKind } from './database.ts';
 import tables from './migrations/0001-tables.sql?raw';
-import type { Schema } from './schema.ts';
+import type { DatabaseKind, Schema } from './schema.ts';
 
 interface Migration {
   /** Identifies the migration in databases, so it stays as it is. */

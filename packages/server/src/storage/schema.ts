@@ -6,6 +6,8 @@
  */
 import type { Insertable, Selectable } from 'kysely';
 
+export type DatabaseKind = 'sqlite' | 'postgres';
+
 export type Flag = 0 | 1;
 
 export interface AppTable {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { WireError } from '../errors.ts';
+import type { ImportedUser } from '../options.ts';
 import type { App, Service } from '../service.ts';
 import type { NewUser } from '../storage/schema.ts';
 import { readIdentifiers } from './identifiers.ts';
@@ -23,10 +24,7 @@ const record = z.object({
   status: z.enum(['active', 'inactive', 'pending']).default('pending'),
   user_metadata: z.record(z.string(), z.unknown()).nullish(),
   created_at: time.optional(),
-});
-
-/** A user of another Passage server, by the names of the Management API. One of `email` and `phone` is required. */
-export type ImportedUser = z.input<typeof record>;
+}) satisfies z.ZodType<unknown, ImportedUser>;
 
 /**
  * Adds users with the ids they have, all or none. Those whose id is there already are left as they are, so that an

@@ -1,5 +1,6 @@
-import type { MetadataType, StoredSettings } from '../apps/settings.ts';
 import { WireError } from '../errors.ts';
+import type { MetadataType } from '../options.ts';
+import type { StoredSettings } from '../service.ts';
 import { readEmail, readPhone } from './identifiers.ts';
 
 export type Metadata = Record<string, unknown>;

@@ -4,7 +4,7 @@ import type { Queries } from '../storage/database.ts';
 import type { DeviceRow, DeviceType, HandshakeRow, UserRow } from '../storage/schema.ts';
 import { randomText } from '../storage/secrets.ts';
 import { browserName } from '../users/browser.ts';
-import { recordEvent } from '../users/users.ts';
+import { recordEvent } from '../users/events.ts';
 import { expectationOf } from './handshakes.ts';
 import {
   type Assertion,

@@ -1,4 +1,5 @@
-import { findLanguage, type Language } from '../../messages/language.ts';
+import type { Language } from '../../delivery/delivery.ts';
+import { findLanguage } from '../../messages/language.ts';
 import de from './de.json';
 import en from './en.json';
 import es from './es.json';
