@@ -5,28 +5,10 @@ import { findToken } from './headers.ts';
 import type { LoadUser } from './loader.ts';
 import { type CreateMagicLinkArgs, createMagicLink, type MagicLinkOptions } from './magiclink.ts';
 import type { MagicLink } from './models.ts';
-import type { RequestHeaders, ResolvedOptions } from './options.ts';
+import type { AuthenticateOptions, RequestHeaders, ResolvedOptions } from './options.ts';
 import { Principal } from './principal.ts';
 import type { PassageClaims } from './token.ts';
 import type { VerifyToken } from './verify.ts';
-
-/** How to authenticate one request. */
-export interface AuthenticateOptions {
-  /** Accept a request without credentials. Bad credentials are refused all the same. Default is false. */
-  optional?: boolean | undefined;
-  /** Load the user, and refuse deleted and deactivated ones. Default is the client's `loadUser`. */
-  loadUser?: boolean | undefined;
-  /**
-   * HTTP method of the request. Only needed with the `cookie` option: a request whose method is not known is taken for
-   * one that changes something, and must come from the same origin.
-   */
-  method?: string | undefined;
-  /**
-   * Names and values of the headers as they came, Node's `req.rawHeaders`, where `headers` is `req.headers`: it holds
-   * the first of several `Authorization` headers only, and with these, a request that has several is refused.
-   */
-  rawHeaders?: readonly string[] | undefined;
-}
 
 /** Takes the outcome of {@link PassageAuth.authenticate}: an error, or who is calling. */
 export type AuthenticateCallback = (error?: unknown, principal?: Principal) => void;

@@ -1,6 +1,5 @@
-import type { AuthenticateOptions } from './auth.ts';
 import { InvalidRequestError } from './errors.ts';
-import type { RequestHeaders, ResolvedOptions } from './options.ts';
+import type { AuthenticateOptions, RequestHeaders, ResolvedOptions } from './options.ts';
 
 /**
  * Finds the token of a request, or `undefined` when it presents none.

@@ -4,7 +4,7 @@
  * @module @passage-auth/core
  */
 export type { CallOptions } from './api.ts';
-export type { AuthenticateCallback, AuthenticateOptions, PassageAuth } from './auth.ts';
+export type { AuthenticateCallback, PassageAuth } from './auth.ts';
 export {
   ApiError,
   InvalidRequestError,
@@ -29,6 +29,7 @@ export type {
 export type { CreateMagicLinkArgs, MagicLinkOptions } from './magiclink.ts';
 export * from './models.ts';
 export type {
+  AuthenticateOptions,
   JsonWebKeySet,
   PassageOptions as PassageConfig,
   PassageOptions,

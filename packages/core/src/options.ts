@@ -62,6 +62,24 @@ export interface PassageOptions {
   clock?: (() => number) | undefined;
 }
 
+/** How to authenticate one request. */
+export interface AuthenticateOptions {
+  /** Accept a request without credentials. Bad credentials are refused all the same. Default is false. */
+  optional?: boolean | undefined;
+  /** Load the user, and refuse deleted and deactivated ones. Default is the client's `loadUser`. */
+  loadUser?: boolean | undefined;
+  /**
+   * HTTP method of the request. Only needed with the `cookie` option: a request whose method is not known is taken for
+   * one that changes something, and must come from the same origin.
+   */
+  method?: string | undefined;
+  /**
+   * Names and values of the headers as they came, Node's `req.rawHeaders`, where `headers` is `req.headers`: it holds
+   * the first of several `Authorization` headers only, and with these, a request that has several is refused.
+   */
+  rawHeaders?: readonly string[] | undefined;
+}
+
 /** {@link PassageOptions} after defaults, environment and checks. @internal */
 export interface ResolvedOptions {
   readonly appId: string;

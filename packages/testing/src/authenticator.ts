@@ -1,4 +1,4 @@
-import { createHash, type KeyObject, randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { type Algorithm, coseAlgorithms, coseKeyOf, createKeyPair, signWith } from './algorithms.ts';
 import { type CborValue, encodeCbor } from './cbor.ts';
 import type {
@@ -9,6 +9,7 @@ import type {
   CreationOptions,
   CreationResponse,
   Flags,
+  Passkey,
   RequestOptions,
 } from './ceremony.ts';
 
@@ -34,21 +35,6 @@ export interface AuthenticatorOptions {
   counting?: boolean | undefined;
   /** Attestation it gives: none, or packed and signed by the credential itself. Default is `none`. */
   attestation?: 'none' | 'packed' | undefined;
-}
-
-/** A credential kept by a {@link VirtualAuthenticator}. */
-export interface Passkey {
-  /** Credential ID, base64url. */
-  readonly id: string;
-  readonly rpId: string;
-  /** `user.id` of the registration, base64url. */
-  readonly userHandle: string;
-  readonly userName: string;
-  readonly algorithm: Algorithm;
-  readonly discoverable: boolean;
-  readonly privateKey: KeyObject;
-  /** Signatures counted so far. A test may set it, as a clone of the device would. */
-  counter: number;
 }
 
 /**

@@ -1,6 +1,21 @@
+import type { KeyObject } from 'node:crypto';
 import type { Algorithm, CoseKey, KeyPair } from './algorithms.ts';
-import type { Passkey } from './authenticator.ts';
 import type { CborValue } from './cbor.ts';
+
+/** A credential kept by a {@link VirtualAuthenticator}. */
+export interface Passkey {
+  /** Credential ID, base64url. */
+  readonly id: string;
+  readonly rpId: string;
+  /** `user.id` of the registration, base64url. */
+  readonly userHandle: string;
+  readonly userName: string;
+  readonly algorithm: Algorithm;
+  readonly discoverable: boolean;
+  readonly privateKey: KeyObject;
+  /** Signatures counted so far. A test may set it, as a clone of the device would. */
+  counter: number;
+}
 
 /** `publicKey` options of a registration, as the Auth API sends them. */
 export interface CreationOptions {

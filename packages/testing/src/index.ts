@@ -5,7 +5,7 @@
  */
 export type { Algorithm, CoseKey } from './algorithms.ts';
 export { RefusedError, type Session } from './authapi.ts';
-export { type AuthenticatorOptions, type Passkey, VirtualAuthenticator } from './authenticator.ts';
+export { type AuthenticatorOptions, VirtualAuthenticator } from './authenticator.ts';
 export { type CborValue, encodeCbor } from './cbor.ts';
 export type {
   AssertionChanges,
@@ -15,6 +15,7 @@ export type {
   CreationOptions,
   CreationResponse,
   Flags,
+  Passkey,
   RequestOptions,
 } from './ceremony.ts';
 export type { Duration } from './clock.ts';
