@@ -104,16 +104,10 @@ export const passkeyRoutes: Route[] = [
       await countUp(service, 'startsPerIp', app.id, client.ip);
       requireMethod(app, 'passkeys');
       const taken = await takeHandshake(service, app, 'login', body.handshake_id);
-      const { device, counter, backedUp } = await requireAssertion(
-        service,
-        app,
-        taken,
-        body.handshake_response,
-      );
+      const { device, use } = await requireAssertion(service, app, taken, body.handshake_response, client);
       if (body.user_id && body.user_id !== device.user_id) throw new WireError('webauthn_login_failed');
       const prove = async (trx: Queries) => {
-        const counted = await countUse(service, trx, device, counter, backedUp);
-        if (!counted) throw new WireError('webauthn_login_failed');
+        if (!(await countUse(service, trx, device, use))) throw new WireError('webauthn_login_failed');
         const user = await requireUser(trx, app.id, device.user_id);
         return { user, client, event: 'webauthn.login.completed' };
       };

@@ -4,15 +4,15 @@ export class CeremonyError extends Error {}
 const maxDepth = 8;
 
 /**
- * Checks that bytes are exactly one CBOR item of the kind that authenticators send: definite lengths, no tags and floats, no key
+ * Checks that bytes are exactly one CBOR item, or so many, of the kind that authenticators send: definite lengths, no tags and floats, no key
  * twice, not deeply nested. The decoder used afterwards is lenient in all of these.
  *
  * @throws {@link CeremonyError}
  * @see CTAP 2.2 §8 (canonical CBOR), RFC 8949 §5.6
  */
-export function requireStrictCbor(bytes: Uint8Array): void {
-  const end = skipItem(bytes, 0, 0);
-  if (end !== bytes.length) throw new CeremonyError('CBOR: bytes follow the item');
+export function requireStrictCbor(bytes: Uint8Array, count = 1): void {
+  const end = skipItems(bytes, 0, count, 0);
+  if (end !== bytes.length) throw new CeremonyError('CBOR: bytes follow the last item');
 }
 
 function skipItem(bytes: Uint8Array, start: number, depth: number): number {
@@ -21,7 +21,7 @@ function skipItem(bytes: Uint8Array, start: number, depth: number): number {
   const { value, next } = readHead(bytes, start);
   if (major === 0 || major === 1) return next;
   if (major === 2 || major === 3) return skipBytes(bytes, next, value);
-  if (major === 4) return skipItems(bytes, next, value, depth);
+  if (major === 4) return skipItems(bytes, next, value, depth + 1);
   if (major === 5) return skipMap(bytes, next, value, depth);
   // false, true and null; floats, tags and the rest have no place in an attestation.
   if (major === 7 && value >= 20 && value <= 22) return next;
@@ -45,7 +45,7 @@ function skipBytes(bytes: Uint8Array, start: number, length: number): number {
 
 function skipItems(bytes: Uint8Array, start: number, count: number, depth: number): number {
   let next = start;
-  for (let index = 0; index < count; index++) next = skipItem(bytes, next, depth + 1);
+  for (let index = 0; index < count; index++) next = skipItem(bytes, next, depth);
   return next;
 }
 

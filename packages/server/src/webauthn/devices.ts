@@ -10,6 +10,7 @@ import {
   type Assertion,
   type Attestation,
   type NewCredential,
+  type Use,
   verifyAssertion,
   verifyAttestation,
 } from './verify.ts';
@@ -88,7 +89,8 @@ export async function requireAssertion(
   app: App,
   handshake: HandshakeRow | undefined,
   response: Assertion,
-): Promise<{ device: DeviceRow; counter: number; backedUp: boolean }> {
+  client: Client,
+): Promise<{ device: DeviceRow; use: Use }> {
   const discoverable = !handshake || (handshake.user_id === null && handshake.allowed === null);
   try {
     if (!handshake) throw new Error('Handshake is unknown, used or expired');
@@ -97,14 +99,10 @@ export async function requireAssertion(
       id: device.cred_id,
       publicKey: Buffer.from(device.public_key, 'base64url'),
       counter: device.counter,
-      backupEligible: device.backup_eligible === 1,
     };
-    const { counter, backedUp } = await verifyAssertion(
-      response,
-      credential,
-      expectationOf(service, app, handshake),
-    );
-    return { device, counter, backedUp };
+    const use = await verifyAssertion(response, credential, expectationOf(service, app, handshake));
+    logChanges(service, device, use, client);
+    return { device, use };
   } catch (error) {
     logRefusal(service, app, 'login', error);
     throw new WireError(discoverable ? 'discoverable_login_failed' : 'webauthn_login_failed');
@@ -142,37 +140,56 @@ function isHandleOf(userId: string, handle: string): boolean {
   return handle === userId || handle === once || handle === twice;
 }
 
-/** Counts a use of a passkey. @returns False when another login of the same passkey came first. */
+/** Stores what a login told about its passkey. @returns False when another login of the same passkey came first. */
 export async function countUse(
   service: Service,
   trx: Queries,
   device: DeviceRow,
-  counter: number,
-  backedUp: boolean,
+  { counter, backupEligible, backedUp }: Use,
 ): Promise<boolean> {
   const now = service.clock();
-  const row = await trx
+  const update = trx
     .updateTable('devices')
     .set((eb) => ({
       counter,
+      backup_eligible: backupEligible ? 1 : 0,
       backed_up: backedUp ? 1 : 0,
+      type: typeOf({ backupEligible, transports: JSON.parse(device.transports) }),
       usage_count: eb('usage_count', '+', 1),
       last_login_at: now,
       updated_at: now,
     }))
     .where('app_id', '=', device.app_id)
     .where('id', '=', device.id)
-    .where('counter', '=', device.counter)
-    .returning('id')
-    .executeTakeFirst();
+    .returning('id');
+  const grows = counter === 0 ? update.where('counter', '=', 0) : update.where('counter', '<', counter);
+  const row = await (backupEligible ? update : grows).executeTakeFirst();
   return row !== undefined;
 }
 
 /** Every credential is made discoverable, so all but roaming keys are what front ends call a passkey. */
-function typeOf({ backupEligible, transports }: NewCredential): DeviceType {
+function typeOf({
+  backupEligible,
+  transports,
+}: Pick<NewCredential, 'backupEligible' | 'transports'>): DeviceType {
   const roaming =
     transports.length > 0 && transports.every((transport) => /^(usb|nfc|ble|smart-card)$/.test(transport));
   return roaming && !backupEligible ? 'security_key' : 'passkey';
+}
+
+function logChanges(service: Service, device: DeviceRow, use: Use, client: Client): void {
+  const { logger } = service.options;
+  const fields = { app: device.app_id, user: device.user_id, device: device.id, ip: client.ip };
+  if (use.counterWentBack) {
+    logger.warn(
+      { ...fields, event: 'passkey.counter_went_back' },
+      'Signature counter of a synced passkey went back',
+    );
+  }
+  const { backupEligible, backedUp } = use;
+  if (backupEligible !== (device.backup_eligible === 1) || backedUp !== (device.backed_up === 1)) {
+    logger.info({ ...fields, event: 'passkey.backup_changed', backupEligible, backedUp }, 'Event');
+  }
 }
 
 function logRefusal(service: Service, app: App, ceremony: string, error: unknown): void {

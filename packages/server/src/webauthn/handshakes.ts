@@ -88,10 +88,9 @@ export async function takeHandshake(
     .deleteFrom('handshakes')
     .where('id_hash', '=', service.secrets.hash('handshake', id))
     .where('app_id', '=', app.id)
-    .where('ceremony', '=', ceremony)
     .returningAll()
     .executeTakeFirst();
-  return row && row.expires_at > service.clock() ? row : undefined;
+  return row?.ceremony === ceremony && row.expires_at > service.clock() ? row : undefined;
 }
 
 /** Returns what the answer to a handshake is held against. */

@@ -118,6 +118,7 @@ describeDatabases('WebAuthn §7.2, login', (make) => {
     ['truncated', (challenge: string) => challenge.slice(0, -1)],
     ['padded', (challenge: string) => `${challenge}=`],
     ['of another case', (challenge: string) => challenge.toUpperCase()],
+    ['empty', () => ''],
   ])('4: refuses a challenge that is %s', (_, change) =>
     expectRefusal(({ challenge }) => ({ clientData: { challenge: change(challenge.publicKey.challenge) } })),
   );
@@ -139,6 +140,10 @@ describeDatabases('WebAuthn §7.2, login', (make) => {
       challenge: { publicKey: { rpId: 'www.example.com', challenge: challenge.publicKey.challenge } },
     };
     expect((await finish(server, mixed, authenticator)).status).toBe(401);
+    // The wrong answer was the one answer that it takes.
+    const handshake_response = await server.authenticator().create(challenge.publicKey);
+    const late = { user_id: body.user.id, handshake_id: id, handshake_response };
+    expect((await server.auth('POST', '/register/webauthn/finish', late)).status).toBe(400);
     expect((await finish(server, await start(server), authenticator)).status).toBe(200);
   });
   it('4: refuses the handshake for adding a passkey, of the same user', async () => {
@@ -202,12 +207,16 @@ describeDatabases('WebAuthn §7.2, login', (make) => {
     'https://evil.www.example.com',
     'https://www.example.com.evil.test',
     'https://www.example.com/',
+    'https://WWW.example.com',
     'null',
+    undefined,
   ])('5: refuses the origin %s', (wrong) => expectRefusal({ clientData: { origin: wrong } }));
-  it.each([[{ crossOrigin: true }], [{ crossOrigin: true, topOrigin: origin }], [{ topOrigin: origin }]])(
-    '5: refuses a frame of another site: %j',
-    (clientData) => expectRefusal({ clientData }),
-  );
+  it.each([
+    [{ crossOrigin: true }],
+    [{ crossOrigin: true, topOrigin: origin }],
+    [{ topOrigin: origin }],
+    [{ crossOrigin: 1 }],
+  ])('5: refuses a frame of another site: %j', (clientData) => expectRefusal({ clientData }));
 
   it('6: refuses the RP ID of another site', () => expectRefusal({ rpId: 'example.com' }));
   it('6: refuses when no user was present', () => expectRefusal({ flags: { up: false } }));
@@ -222,9 +231,23 @@ describeDatabases('WebAuthn §7.2, login', (make) => {
   });
 
   it('7: refuses a backed-up passkey that cannot be backed up', () => expectRefusal({ flags: { bs: true } }));
-  it('7: refuses a passkey that can be backed up all at once', () => expectRefusal({ flags: { be: true } }));
-  it('7: refuses a passkey that can no longer be backed up', () =>
-    expectRefusal({ flags: { be: false, bs: false } }, { authenticator: { backupEligible: true } }));
+  it('7: takes a passkey whose provider begins or ends to sync it, stores that and logs it', async () => {
+    await using server = await TestServer.start(make);
+    const { authenticator, id } = await server.register(ada, server.authenticator({ transports: ['usb'] }));
+    const logIn = async (flags: { be: boolean; bs: boolean }) => {
+      expect((await finish(server, await start(server, ada), authenticator, { flags })).status).toBe(200);
+      const { body } = await server.manage('GET', `/users/${id}/devices`);
+      const changes = server.log.filter((line) => line.includes('passkey.backup_changed'));
+      return [body.devices[0].type, changes.length, changes.at(-1)?.replace(/.*"backupEligible"/, '')];
+    };
+    expect(await logIn({ be: false, bs: false })).toEqual(['security_key', 0, undefined]);
+    expect(await logIn({ be: true, bs: false })).toEqual(['passkey', 1, ':true,"backedUp":false}']);
+    expect(await logIn({ be: true, bs: false })).toEqual(['passkey', 1, ':true,"backedUp":false}']);
+    expect(await logIn({ be: true, bs: true })).toEqual(['passkey', 2, ':true,"backedUp":true}']);
+    expect(await logIn({ be: true, bs: true })).toEqual(['passkey', 2, ':true,"backedUp":true}']);
+    expect(await logIn({ be: false, bs: false })).toEqual(['security_key', 3, ':false,"backedUp":false}']);
+    expect(server.log.join()).toContain(`"user":"${id}"`);
+  });
 
   it.each<[string, (bytes: Buffer) => Uint8Array]>([
     [
@@ -274,17 +297,65 @@ describeDatabases('WebAuthn §7.2, login', (make) => {
     ] as const) {
       expect((await finish(server, await start(server), authenticator, { counter })).status).toBe(status);
     }
-    expect(server.log.filter((line) => /counter/.test(line))).toHaveLength(3);
+    expect(server.log.filter((line) => /counter did not grow/.test(line))).toHaveLength(3);
   });
-  it('9: takes one of two answers with the same counter that come at once', async () => {
+  it('9: takes a counter of a synced passkey that does not grow, and warns in the log', async () => {
+    await using server = await TestServer.start(make);
+    const { authenticator } = await server.register(
+      ada,
+      server.authenticator({ backupEligible: true, counting: true }),
+    );
+    const warnings = () => server.log.filter((line) => line.includes('passkey.counter_went_back')).length;
+    for (const [counter, logged] of [
+      [10, 0],
+      [10, 1],
+      [3, 2],
+      [4, 2],
+      [0, 3],
+      [0, 3],
+    ] as const) {
+      expect((await finish(server, await start(server), authenticator, { counter })).status).toBe(200);
+      expect(warnings()).toBe(logged);
+    }
+  });
+  it('9: takes a counter that goes back when a passkey is synced from then on, but not when it no longer is', async () => {
     await using server = await TestServer.start(make);
     const { authenticator } = await server.register(ada);
-    const handshakes = [await start(server), await start(server)];
-    const answers = await Promise.all(
-      handshakes.map((handshake) => finish(server, handshake, authenticator, { counter: 5 })),
-    );
-    expect(answers.map(({ status }) => status).sort()).toEqual([200, 401]);
+    for (const [counter, be, status] of [
+      [10, false, 200],
+      [0, false, 401],
+      [0, true, 200],
+      [5, true, 200],
+      [5, false, 401],
+      [6, false, 200],
+    ] as const) {
+      const answer = await finish(server, await start(server), authenticator, { counter, flags: { be } });
+      expect([counter, be, answer.status]).toEqual([counter, be, status]);
+    }
   });
+  it('9: does not count a signature that is forged', async () => {
+    await using server = await TestServer.start(make);
+    const { authenticator } = await server.register(ada);
+    const forged = { counter: 1_000, signature: (bytes: Buffer) => Buffer.alloc(bytes.length) };
+    expect((await finish(server, await start(server), authenticator, forged)).status).toBe(401);
+    expect((await finish(server, await start(server), authenticator, { counter: 2 })).status).toBe(200);
+  });
+  it.each([
+    [false, [200, 401]],
+    [true, [200, 200]],
+  ])(
+    '9: takes one of two answers with the same counter that come at once, or both if synced: %s',
+    async (backupEligible, statuses) => {
+      await using server = await TestServer.start(make);
+      const options = { backupEligible, counting: true };
+      const { authenticator } = await server.register(ada, server.authenticator(options));
+      const handshakes = [await start(server), await start(server)];
+      const answers = await Promise.all(
+        handshakes.map((handshake) => finish(server, handshake, authenticator, { counter: 5 })),
+      );
+      expect(answers.map(({ status }) => status).sort()).toEqual(statuses);
+    },
+  );
   it('9: takes a counter that stays 0', async () => {
     await using server = await TestServer.start(make);
     const { authenticator } = await server.register(ada, server.authenticator({ counting: false }));
@@ -325,19 +396,31 @@ describeDatabases('WebAuthn §7.2, login', (make) => {
     ],
   ])('11: refuses authenticator data %s', (_, authenticatorData) => expectRefusal({ authenticatorData }));
 
-  it('12: stores counter and backup state', async () => {
+  it('11: takes extensions, as of PRF', async () => {
     await using server = await TestServer.start(make);
-    const { authenticator } = await server.register(
-      ada,
-      server.authenticator({ backupEligible: true, counting: true }),
+    const { authenticator } = await server.register(ada);
+    const hmacSecret = Buffer.from(`a16b686d61632d7365637265745830${'07'.repeat(48)}`, 'hex');
+    const answer = await finish(server, await start(server), authenticator, {
+      authenticatorData: (bytes) => Buffer.concat([setFlag(bytes, 0x80), hmacSecret]),
+    });
+    expect(answer.status).toBe(200);
+  });
+
+  it('12: stores the counter, and the counter of a synced passkey too', async () => {
+    await using server = await TestServer.start(make);
+    const options = { backupEligible: true, counting: true };
+    const { authenticator } = await server.register(ada, server.authenticator(options));
+    expect((await finish(server, await start(server), authenticator, { counter: 7 })).status).toBe(200);
+    const alone = { flags: { be: false, bs: false } };
+    expect((await finish(server, await start(server), authenticator, { counter: 7, ...alone })).status).toBe(
+      401,
     );
-    expect(
-      (await finish(server, await start(server), authenticator, { counter: 7, flags: { bs: false } })).status,
-    ).toBe(200);
-    expect((await finish(server, await start(server), authenticator, { counter: 7 })).status).toBe(401);
-    expect(
-      (await finish(server, await start(server), authenticator, { counter: 8, flags: { bs: true } })).status,
-    ).toBe(200);
+    expect((await finish(server, await start(server), authenticator, { counter: 8, ...alone })).status).toBe(
+      200,
+    );
+    expect((await finish(server, await start(server), authenticator, { counter: 8, ...alone })).status).toBe(
+      401,
+    );
   });
 
   it('counts each login', async () => {

@@ -76,6 +76,27 @@ describeDatabases('WebAuthn §7.1, registration', (make) => {
     expect((await finish(server, started)).status).toBe(201);
   });
 
+  it('2: refuses the handshake for adding a passkey, and for adding one that of a sign-up', async () => {
+    await using server = await TestServer.start(make);
+    const ada = await server.signIn('ada@example.com');
+    const add = async () => {
+      const { body } = await server.auth('POST', '/currentuser/devices/start', {}, { token: ada.token });
+      return body as Started;
+    };
+    const finishAdding = async ({ handshake, user }: Started) => {
+      const handshake_response = await server.authenticator().create(handshake.challenge.publicKey);
+      const body = { user_id: user.id, handshake_id: handshake.id, handshake_response };
+      return server.auth('POST', '/currentuser/devices/finish', body, { token: ada.token });
+    };
+    expect((await finish(server, await add())).status).toBe(400);
+    expect((await finishAdding(await add())).status).toBe(201);
+    const signup = await start(server, 'bob@example.com');
+    expect((await finishAdding({ ...signup, user: { id: ada.id } })).status).toBe(400);
+    // The wrong answer was the one answer that it takes.
+    expect((await finish(server, signup)).status).toBe(400);
+    expect((await finish(server, await start(server, 'bob@example.com'))).status).toBe(201);
+  });
+
   it('2: refuses a challenge after five minutes', async () => {
     await using server = await TestServer.start(make);
     const [late, inTime] = [await start(server), await start(server)];
@@ -85,11 +106,20 @@ describeDatabases('WebAuthn §7.1, registration', (make) => {
     expect((await finish(server, { ...late })).status).toBe(400);
   });
 
-  it('2: consumes the challenge by a wrong answer', async () => {
+  it('2: consumes the challenge by a wrong answer, and by a right one', async () => {
     await using server = await TestServer.start(make);
-    const started = await start(server);
-    expect((await finish(server, started, { rpId: 'example.net' })).status).toBe(400);
-    expect((await finish(server, started)).status).toBe(400);
+    const wrong = await start(server);
+    expect((await finish(server, wrong, { rpId: 'example.net' })).status).toBe(400);
+    expect((await finish(server, wrong)).status).toBe(400);
+    const { token, id } = await server.register('bob@example.com');
+    const { body: added } = await server.auth('POST', '/currentuser/devices/start', {}, { token });
+    const answer = async () => {
+      const handshake_response = await server.authenticator().create(added.handshake.challenge.publicKey);
+      const body = { user_id: id, handshake_id: added.handshake.id, handshake_response };
+      return server.auth('POST', '/currentuser/devices/finish', body, { token });
+    };
+    expect((await answer()).status).toBe(201);
+    expect((await answer()).status).toBe(400);
   });
 
   it('2: lets one of many parallel answers win', async () => {
@@ -139,7 +169,7 @@ describeDatabases('WebAuthn §7.1, registration', (make) => {
     expectRefusal({ flags: { be: false, bs: true } }));
 
   it('8: refuses an algorithm that was not offered', () =>
-    expectRefusal({ coseKey: (key) => new Map([...key, [3, -35]]) }));
+    expectRefusal({ coseKey: (key) => new Map([...key, [3, -47]]) }));
   it('8: refuses an algorithm that does not suit the key', () =>
     expectRefusal({ coseKey: (key) => new Map([...key, [3, -8]]) }));
   it('8: refuses a key on another curve', () =>
@@ -163,6 +193,13 @@ describeDatabases('WebAuthn §7.1, registration', (make) => {
   it.each([
     ['a wrong signature', { signature: (bytes: Buffer) => Buffer.from(bytes).fill(1, bytes.length - 8) }],
     ['no signature', { statement: () => new Map([['alg', -7]]) }],
+    [
+      'a signature that is not exact DER',
+      {
+        signature: (bytes: Buffer) =>
+          Buffer.from(bytes.map((byte, index) => (index === 1 ? byte ^ 1 : byte))),
+      },
+    ],
     [
       'another algorithm',
       { statement: (own: Map<string, unknown>) => new Map([...own, ['alg', -257]]) as never },
@@ -192,6 +229,24 @@ describeDatabases('WebAuthn §7.1, registration', (make) => {
     expect((await finish(server, second, { credentialId })).status).toBe(400);
     expect((await finish(server, await start(server, 'bob@example.com'))).status).toBe(201);
   });
+  it('10: refuses a credential that its own user has registered', async () => {
+    await using server = await TestServer.start(make);
+    const { token, id, authenticator } = await server.register('ada@example.com');
+    const own = Buffer.from(authenticator.passkeys[0]?.id ?? '', 'base64url');
+    for (const [credentialId, status] of [
+      [own, 400],
+      [Buffer.alloc(32, 9), 201],
+    ] as const) {
+      const { body } = await server.auth('POST', '/currentuser/devices/start', {}, { token });
+      const { handshake } = body;
+      const options = { ...handshake.challenge.publicKey, excludeCredentials: [] };
+      const handshake_response = await server.authenticator().create(options, { credentialId });
+      const answer = { user_id: id, handshake_id: handshake.id, handshake_response };
+      expect((await server.auth('POST', '/currentuser/devices/finish', answer, { token })).status).toBe(
+        status,
+      );
+    }
+  });
   it('10: lets one of two registrations of a credential win', async () => {
     await using server = await TestServer.start(make);
     const credentialId = Buffer.alloc(32, 9);
@@ -212,8 +267,30 @@ describeDatabases('WebAuthn §7.1, registration', (make) => {
     ],
     ['1,000 levels', { statement: () => nest(1_000) }],
     ['a key given twice in the public key', { coseKey: (key) => repeatFirstMember(encodeCbor(key)) }],
+    ['a coordinate that says it is longer', { coseKey: (key) => lengthenLast(encodeCbor(key)) }],
     ['a public key cut off', { coseKey: (key) => encodeCbor(key).subarray(0, -1) }],
   ])('11: refuses CBOR with %s', (_, changes) => expectRefusal(changes));
+
+  it.each<[string, (bytes: Buffer) => Uint8Array]>([
+    ['of 36 bytes', (bytes) => bytes.subarray(0, 36)],
+    ['without a credential', (bytes) => withFlags(bytes.subarray(0, 37), 0x05)],
+    ['that hide the credential', (bytes) => withFlags(bytes, 0x05)],
+    ['that promise extensions', (bytes) => withFlags(bytes, 0xc5)],
+    ['with bytes after their end', (bytes) => Buffer.concat([bytes, Buffer.alloc(1)])],
+    [
+      'with an extension given twice',
+      (bytes) => Buffer.concat([withFlags(bytes, 0xc5), Buffer.from('a2616101616102', 'hex')]),
+    ],
+  ])('11: refuses authenticator data %s', (_, authenticatorData) => expectRefusal({ authenticatorData }));
+  it('11: takes extensions, as for PRF', async () => {
+    await using server = await TestServer.start(make);
+    const hmacSecret = Buffer.from('a16b686d61632d736563726574f5', 'hex');
+    const answer = await finish(server, await start(server), {
+      authenticatorData: (bytes) => Buffer.concat([withFlags(bytes, 0xc5), hmacSecret]),
+      answer: (own) => ({ ...own, clientExtensionResults: { prf: { enabled: true } } }),
+    });
+    expect(answer.status).toBe(201);
+  });
 
   it('11: refuses an answer of 10 MB without reading it', async () => {
     await using server = await TestServer.start(make);
@@ -296,6 +373,19 @@ function repeatFirstMember(map: Uint8Array): Buffer {
   const bytes = Buffer.from(map);
   const first = encodedFirstMember(bytes);
   return Buffer.concat([Buffer.from([(bytes[0] ?? 0) + 1]), first, bytes.subarray(1)]);
+}
+
+function withFlags(data: Uint8Array, flags: number): Buffer {
+  const changed = Buffer.from(data);
+  changed[32] = flags;
+  return changed;
+}
+
+/** Says that the last member, of 32 bytes, has 33. */
+function lengthenLast(map: Uint8Array): Buffer {
+  const bytes = Buffer.from(map);
+  bytes[bytes.length - 33] = 33;
+  return bytes;
 }
 
 /** Length of `fmt: "none"` or of `1: 2`: a short key and a short value. */

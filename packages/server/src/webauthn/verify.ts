@@ -13,8 +13,8 @@ import { CeremonyError, requireStrictCbor } from './cbor.ts';
 export type Attestation = z.infer<typeof attestation>;
 export type Assertion = z.infer<typeof assertion>;
 
-/** Algorithms offered, best first: ES256, EdDSA, RS256. */
-export const algorithms = [-7, -8, -257];
+/** Algorithms offered, best first: ES256, EdDSA with Ed25519, RS256, ES384, ES512. */
+export const algorithms = [-7, -8, -257, -35, -36];
 
 /** What an answer is held against. */
 export interface Expectation {
@@ -23,8 +23,6 @@ export interface Expectation {
   origins: string[];
   rpId: string;
   userVerification: 'required' | 'preferred';
-  /** COSE algorithms that were offered. Default is {@link algorithms}. */
-  algorithms?: number[];
 }
 
 export interface NewCredential {
@@ -49,7 +47,9 @@ export async function verifyAttestation(
   expected: Expectation,
 ): Promise<NewCredential> {
   requireSameOriginFrame(response.response.clientDataJSON);
-  requireStrictCbor(Buffer.from(response.response.attestationObject, 'base64url'));
+  const attestation = Uint8Array.from(Buffer.from(response.response.attestationObject, 'base64url'));
+  requireStrictCbor(attestation);
+  requireStrictAttestation(decodeAttestationObject(attestation));
   const { verified, registrationInfo: info } = await verifyRegistrationResponse({
     response: {
       ...response,
@@ -61,7 +61,7 @@ export async function verifyAttestation(
     expectedRPID: expected.rpId,
     requireUserPresence: true,
     requireUserVerification: expected.userVerification === 'required',
-    supportedAlgorithmIDs: expected.algorithms ?? algorithms,
+    supportedAlgorithmIDs: algorithms,
   });
   if (!verified || !info) throw new CeremonyError('Attestation does not verify');
   const { credential } = info;
@@ -70,7 +70,6 @@ export async function verifyAttestation(
   if (length === 0 || length > 1_023)
     throw new CeremonyError('Credential ID is empty or longer than 1023 bytes');
   requireGoodKey(credential.publicKey);
-  requireSelfAlgorithm(info.attestationObject, credential.publicKey);
   return {
     id: credential.id,
     publicKey: credential.publicKey,
@@ -86,11 +85,22 @@ export interface StoredCredential {
   id: string;
   publicKey: Uint8Array;
   counter: number;
+}
+
+/** What a login tells about its passkey. */
+export interface Use {
+  counter: number;
+  /** The counter did not grow. Devices that share a synced passkey may each count for themselves. */
+  counterWentBack: boolean;
   backupEligible: boolean;
+  backedUp: boolean;
 }
 
 /**
  * Verifies a login, all steps of WebAuthn §7.2 that concern the answer itself. Whose credential it is is for the caller to see.
+ *
+ * A counter that does not grow is refused for a passkey that cannot be synced: it may have been copied. Whether a passkey can be
+ * synced may change between logins, as its provider decides.
  *
  * @throws Error whose text says what is wrong, for the log
  */
@@ -98,14 +108,15 @@ export async function verifyAssertion(
   response: Assertion,
   credential: StoredCredential,
   expected: Expectation,
-): Promise<{ counter: number; backedUp: boolean }> {
+): Promise<Use> {
   requireSameOriginFrame(response.response.clientDataJSON);
   const data = Buffer.from(response.response.authenticatorData, 'base64url');
   // §6.1: AT and ED say what follows; the parser reads attested data in a login too.
   if (parseAuthenticatorData(Uint8Array.from(data)).flags.at)
     throw new CeremonyError('Attested data in a login');
-  requireStrictExtensions(data);
-  requireExactSignature(response.response.signature, credential.publicKey);
+  requireStrictAuthenticatorData(data);
+  if (isEcdsa(readKey(credential.publicKey).get(cose.COSEKEYS.alg)))
+    requireExactDer(Buffer.from(response.response.signature, 'base64url'));
   const { verified, authenticationInfo: info } = await verifyAuthenticationResponse({
     response: { ...response, clientExtensionResults: {} } as never,
     expectedChallenge: expected.challenge,
@@ -114,16 +125,17 @@ export async function verifyAssertion(
     credential: {
       id: credential.id,
       publicKey: Uint8Array.from(credential.publicKey),
-      counter: credential.counter,
+      // The verifier refuses by it before it has seen the signature and the flags. It is compared below.
+      counter: 0,
     },
     requireUserVerification: expected.userVerification === 'required',
   });
   if (!verified) throw new CeremonyError('Signature does not verify');
-  // §7.2 step 17: backup eligibility never changes.
-  if ((info.credentialDeviceType === 'multiDevice') !== credential.backupEligible) {
-    throw new CeremonyError('Backup eligibility changed');
-  }
-  return { counter: info.newCounter, backedUp: info.credentialBackedUp };
+  const counter = info.newCounter;
+  const counterWentBack = Math.max(counter, credential.counter) > 0 && counter <= credential.counter;
+  const backupEligible = info.credentialDeviceType === 'multiDevice';
+  if (counterWentBack && !backupEligible) throw new CeremonyError('Signature counter did not grow');
+  return { counter, counterWentBack, backupEligible, backedUp: info.credentialBackedUp };
 }
 
 /** Ceremonies in frames of other sites are not offered. §7.1 step 10, §7.2 step 13. */
@@ -135,25 +147,32 @@ function requireSameOriginFrame(clientDataJSON: string): void {
   }
 }
 
-function requireStrictExtensions(data: Uint8Array): void {
+/** What follows the credential ID is its key, then extensions, as the flags say. The parser used afterwards encodes both anew. §6.1. */
+function requireStrictAuthenticatorData(data: Uint8Array): void {
   const flags = data[32] ?? 0;
-  if (flags & 0x80) requireStrictCbor(data.subarray(37));
+  const attested = flags & 0x40 ? 1 : 0;
+  const extended = flags & 0x80 ? 1 : 0;
+  const credentialLength = ((data[53] ?? 0) << 8) + (data[54] ?? 0);
+  requireStrictCbor(data.subarray(attested ? 55 + credentialLength : 37), attested + extended);
 }
 
-/** §8.2: a self attestation names the algorithm of the credential itself. */
-function requireSelfAlgorithm(attestationObject: Uint8Array, publicKey: Uint8Array): void {
-  const object = decodeAttestationObject(Uint8Array.from(attestationObject));
+function requireStrictAttestation(object: ReturnType<typeof decodeAttestationObject>): void {
+  const data = object.get('authData');
+  requireStrictAuthenticatorData(data);
+  const format = object.get('fmt');
   const statement = object.get('attStmt');
-  const self = object.get('fmt') === 'packed' && !statement.get('x5c');
-  const key = decodeCredentialPublicKey(Uint8Array.from(publicKey));
-  if (self && statement.get('alg') !== key.get(cose.COSEKEYS.alg)) {
+  const algorithm = statement.get('alg');
+  const signature = statement.get('sig');
+  if (signature && (isEcdsa(algorithm) || format === 'fido-u2f')) requireExactDer(signature);
+  // §8.2: a self attestation names the algorithm of the credential itself.
+  const key = parseAuthenticatorData(data).credentialPublicKey;
+  if (format !== 'packed' || statement.get('x5c') || !key) return;
+  if (algorithm !== readKey(key).get(cose.COSEKEYS.alg))
     throw new CeremonyError('Self attestation names another algorithm');
-  }
 }
 
 /** The key must be one that can sign at all: a point on its curve, or RSA of at least 2048 bits. */
 function requireGoodKey(publicKey: Uint8Array): void {
-  requireStrictCbor(publicKey);
   const jwk = jwkOf(publicKey);
   const key = createPublicKey({ key: jwk, format: 'jwk' });
   const bits = key.asymmetricKeyDetails?.modulusLength;
@@ -165,7 +184,7 @@ const curves: Record<number, string> = { 1: 'P-256', 2: 'P-384', 3: 'P-521', 6: 
 const curveOf: Record<number, number> = { [-7]: 1, [-35]: 2, [-36]: 3, [-8]: 6 };
 
 function jwkOf(publicKey: Uint8Array): Record<string, string> {
-  const key = decodeCredentialPublicKey(Uint8Array.from(publicKey)) as unknown as Map<number, unknown>;
+  const key = readKey(publicKey);
   const text = (label: number) => Buffer.from((key.get(label) ?? []) as Uint8Array).toString('base64url');
   const alg = Number(key.get(cose.COSEKEYS.alg));
   const kty = key.get(cose.COSEKEYS.kty);
@@ -178,11 +197,16 @@ function jwkOf(publicKey: Uint8Array): Record<string, string> {
   throw new CeremonyError('Key does not suit its algorithm');
 }
 
-/** DER has one form for each ECDSA signature; the parser used afterwards takes trailing bytes too. SEC 1 §C.8. */
-function requireExactSignature(signature: string, publicKey: Uint8Array): void {
-  const key = decodeCredentialPublicKey(Uint8Array.from(publicKey)) as unknown as Map<number, unknown>;
-  if (key.get(cose.COSEKEYS.kty) !== cose.COSEKTY.EC2) return;
-  const der = Buffer.from(signature, 'base64url');
+function readKey(publicKey: Uint8Array): Map<number, unknown> {
+  return decodeCredentialPublicKey(Uint8Array.from(publicKey)) as unknown as Map<number, unknown>;
+}
+
+function isEcdsa(algorithm: unknown): boolean {
+  return algorithm === -7 || algorithm === -35 || algorithm === -36;
+}
+
+/** DER has one form for each ECDSA signature; the parser used afterwards is lenient. SEC 1 §C.8. */
+function requireExactDer(der: Uint8Array): void {
   const long = der[1] === 0x81;
   const header = long ? 3 : 2;
   const length = long ? (der[2] ?? 0) : (der[1] ?? 0);
