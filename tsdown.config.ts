@@ -15,6 +15,19 @@ const raw: UserConfig['plugins'] = {
   },
 };
 
+// `#private` ties a class to one declaration file, and each package has two: a program with .mts and .cts files could not
+// pass a `Passage` or `Principal` from one to the other, nor load an adapter that adds `passage` to requests in both.
+const structural: UserConfig['plugins'] = {
+  name: 'structural',
+  generateBundle(_options, bundle) {
+    for (const file of Object.values(bundle)) {
+      if (file.type === 'chunk' && /\.d\.[cm]ts$/.test(file.fileName)) {
+        file.code = file.code.replace(/^\s+#private;\n/gm, '');
+      }
+    }
+  },
+};
+
 // How long each plugin took is of no use to who builds.
 const checks = { pluginTimings: false };
 
@@ -26,6 +39,8 @@ export default defineConfig([
     dts: true,
     checks,
     plugins: raw,
+    // Not among `plugins`, which tsdown leaves out where it makes the declarations of CommonJS.
+    outputOptions: { plugins: structural },
   },
   {
     workspace: ['packages/*'],
@@ -35,7 +50,7 @@ export default defineConfig([
     checks,
     plugins: raw,
     clean: false,
-    outputOptions: { exports: 'named' },
+    outputOptions: { exports: 'named', plugins: structural },
     // jose has no CommonJS build, and Jest cannot `require` ES modules: the CommonJS files carry their own copy.
     deps: { alwaysBundle: [/^jose(\/|$)/], onlyBundle: false },
   },

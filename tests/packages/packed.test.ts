@@ -135,12 +135,14 @@ describe('the packages, installed,', () => {
     ['nodenext', 'nodenext', 'usage.ts'],
     ['nodenext', 'nodenext', 'usage.mts'],
     ['bundler', 'esnext', 'usage.ts'],
+    // Both module kinds in one program, where the two declaration files of each package meet.
+    ['nodenext', 'nodenext', 'kinds.mts', 'kinds.cts'],
   ])('have types that compile with moduleResolution %s and module %s: %s', async (...args) => {
-    const [moduleResolution, module, file] = args;
+    const [moduleResolution, module, ...files] = args;
     const how = ['--moduleResolution', moduleResolution, '--module', module, '--target', 'es2023'];
     const strict = ['--strict', '--exactOptionalPropertyTypes', '--skipLibCheck', 'false'];
     const nest = ['--experimentalDecorators', '--emitDecoratorMetadata', '--esModuleInterop'];
-    const rest = ['--noEmit', '--types', 'node', '--ignoreConfig', file];
+    const rest = ['--noEmit', '--types', 'node', '--ignoreConfig', ...files];
     await node('node_modules/typescript/bin/tsc', ...how, ...strict, ...nest, ...rest);
   });
 });

@@ -49,7 +49,7 @@ export function createApi(options: ResolvedOptions): CallApi {
     const { apiKey, apiUrl } = options;
     if (!apiKey) throw new TypeError('The Management API needs the "apiKey" option or PASSAGE_API_KEY');
     if (!apiUrl) throw new TypeError('The Management API needs the "baseUrl" option or PASSAGE_BASE_URL');
-    // Whoever names an id has checked that it is one segment once it is encoded: ids.ts.
+    // Whoever names an id has checked that it is one segment once it is encoded: arguments.ts.
     const url = [apiUrl, 'apps', options.appId, ...path.map(encodeURIComponent)].join('/');
     const answer = await withDeadline(callTimeout, call.signal, (signal) =>
       send<unknown, 'json'>(url, {

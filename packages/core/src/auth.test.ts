@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { isPassageError, requirePrincipal } from './index.ts';
+import { internalAuthenticate, isPassageError, requirePrincipal } from './index.ts';
 import { Issuer, json, key } from './issuer.fixture.ts';
 
 const noCredentials = {
@@ -264,14 +264,16 @@ describe('the tokenSource option', () => {
         throw thrown;
       },
     });
-    const outcome = await new Promise((resolve) => auth.authenticate({}, {}, (error) => resolve(error)));
+    const outcome = await new Promise((resolve) =>
+      internalAuthenticate({ auth }, {}, {}, (error) => resolve(error)),
+    );
     expect(outcome).toBeTypeOf('object');
     expect(outcome).not.toBeNull();
     await expect(auth.authenticate({})).rejects.toBe(thrown);
   });
 });
 
-describe('the callback', () => {
+describe('the callback of the adapters', () => {
   it('is called at once where token and user are in memory, and later where not', async () => {
     await using issuer = await startWithUser();
     const { auth } = issuer.passage({ apiKey: 'key' });
@@ -279,7 +281,7 @@ describe('the callback', () => {
     const ask = () => {
       let before = true;
       const outcome = new Promise((resolve) => {
-        auth.authenticate(headers, { loadUser: true }, (error, principal) =>
+        internalAuthenticate({ auth }, headers, { loadUser: true }, (error, principal) =>
           resolve([before, error, principal?.user.email]),
         );
       });
@@ -292,11 +294,30 @@ describe('the callback', () => {
     expect(await ask()).toEqual([false, undefined, 'a@example.com']);
   });
 
+  it('is served by a client of another copy of this package, and by one whose method a test replaced', async () => {
+    await using issuer = await Issuer.start();
+    const { auth } = issuer.passage();
+    const headers = { authorization: `Bearer ${await issuer.sign()}` };
+    const userIdOf = (other: typeof auth) =>
+      new Promise((resolve) =>
+        internalAuthenticate({ auth: other }, headers, {}, (error, principal) =>
+          resolve(error ?? principal?.userId),
+        ),
+      );
+    const foreign = { authenticate: (...args) => auth.authenticate(...args) } as typeof auth;
+    expect(await userIdOf(foreign)).toBe('user1');
+    const refusal = new Error('replaced');
+    auth.authenticate = (): Promise<never> => Promise.reject(refusal);
+    expect(await userIdOf(auth)).toBe(refusal);
+  });
+
   it('gets the errors: those that are known at once, and those that come later', async () => {
     await using issuer = await Issuer.start();
     const { auth } = issuer.passage();
     const outcomeOf = (headers: Record<string, string>, optional = false) =>
-      new Promise((resolve) => auth.authenticate(headers, { optional }, (...outcome) => resolve(outcome)));
+      new Promise((resolve) =>
+        internalAuthenticate({ auth }, headers, { optional }, (...outcome) => resolve(outcome)),
+      );
     expect(await outcomeOf({}, true)).toEqual([undefined, undefined]);
     expect(await outcomeOf({})).toEqual([expect.objectContaining(noCredentials)]);
     expect(await outcomeOf({ authorization: 'Bearer x' })).toEqual([

@@ -18,6 +18,7 @@ it('has the public names', () => {
       "UserInactiveError",
       "UserStatus",
       "WebAuthnType",
+      "internalAuthenticate",
       "isPassageError",
       "isPreflight",
       "requirePrincipal",

@@ -4,7 +4,7 @@
  * @module @passage-auth/core
  */
 export type { CallOptions } from './api.ts';
-export type { AuthenticateCallback, PassageAuth } from './auth.ts';
+export { internalAuthenticate, type PassageAuth } from './auth.ts';
 export {
   ApiError,
   InvalidRequestError,
@@ -31,7 +31,6 @@ export * from './models.ts';
 export type {
   AuthenticateOptions,
   JsonWebKeySet,
-  PassageOptions as PassageConfig,
   PassageOptions,
   RequestHeaders,
   TokenSource,

@@ -1,5 +1,5 @@
+import { isPathSegment } from './arguments.ts';
 import { ApiError } from './errors.ts';
-import { isPathSegment } from './ids.ts';
 import type { PassageUserSummary, UserStatus } from './models.ts';
 import { fromWire, snakeCase } from './wire.ts';
 

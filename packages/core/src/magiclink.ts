@@ -1,5 +1,5 @@
 import type { CallApi, CallOptions } from './api.ts';
-import { requireSegment, requireText } from './ids.ts';
+import { requireSegment, requireText } from './arguments.ts';
 import { type MagicLink, MagicLinkChannel, type MagicLinkLanguage, type MagicLinkType } from './models.ts';
 import { fromWire } from './wire.ts';
 

@@ -9,8 +9,8 @@ import {
   type MagicLinkOptions,
   MagicLinkType,
   Passage,
-  type PassageConfig,
   PassageError,
+  type PassageOptions,
   type PassageUser,
   type UpdateUserArgs,
   UserStatus,
@@ -20,7 +20,7 @@ import {
 describe('code written for @passageidentity/passage-node 3', () => {
   it('works after its import was changed and a base URL was added', async () => {
     await using server = await startPassage({ port: 0 });
-    const passageConfig: PassageConfig = {
+    const passageConfig: PassageOptions = {
       appId: server.env.PASSAGE_APP_ID,
       apiKey: server.env.PASSAGE_API_KEY,
       baseUrl: server.env.PASSAGE_BASE_URL,

@@ -1,4 +1,4 @@
-import { isPathSegment } from './ids.ts';
+import { isPathSegment } from './arguments.ts';
 
 /** Finds the caller's token in a request's headers; `undefined` when it presents none. */
 export type TokenSource = (headers: RequestHeaders) => string | undefined;

@@ -1,5 +1,5 @@
+import { isPathSegment } from './arguments.ts';
 import { InvalidTokenError } from './errors.ts';
-import { isPathSegment } from './ids.ts';
 import type { ResolvedOptions } from './options.ts';
 
 /** Claims of a verified Passage access token (docs/protocol.md §2.2). Read-only: one object may serve many requests. */

@@ -1,6 +1,6 @@
 import type { ApiCall, CallApi, CallOptions } from './api.ts';
+import { requireSegment, requireText } from './arguments.ts';
 import { ApiError } from './errors.ts';
-import { requireSegment, requireText } from './ids.ts';
 import { type ListUsersQuery, readPage, toQuery, UserIterator, type UserPage } from './list.ts';
 import type { PassageUser, UserMetadata, WebAuthnDevice } from './models.ts';
 import { fromWire, readUser } from './wire.ts';

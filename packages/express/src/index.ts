@@ -5,6 +5,7 @@
  */
 import {
   type AdapterOptions,
+  internalAuthenticate,
   isPassageError,
   isPreflight,
   Passage,
@@ -43,7 +44,7 @@ export function passageAuth(options: AdapterOptions = {}): RequestHandler {
   return (req, _res, next) => {
     const { headers, rawHeaders, method } = req;
     if (isPreflight(method, headers)) return next();
-    passage.auth.authenticate(headers, { optional, loadUser, method, rawHeaders }, (error, principal) => {
+    internalAuthenticate(passage, headers, { optional, loadUser, method, rawHeaders }, (error, principal) => {
       if (principal) req.passage = principal;
       next(error);
     });

@@ -6,6 +6,7 @@
 import {
   type AdapterOptions,
   type AuthenticateOptions,
+  internalAuthenticate,
   isPreflight,
   Passage,
   type Principal,
@@ -68,10 +69,15 @@ export const passage = fp<AdapterOptions>(
       // A scope below may have a client of its own: the nearest one decides, and has its own hook.
       if (request.server[settings] !== own || route === false || isPreflight(request.method, request.headers))
         return done();
-      own.passage.auth.authenticate(request.headers, optionsOf(request, own, route), (error, principal) => {
-        request.passage = principal;
-        done(error as Error | undefined);
-      });
+      internalAuthenticate(
+        own.passage,
+        request.headers,
+        optionsOf(request, own, route),
+        (error, principal) => {
+          request.passage = principal;
+          done(error as Error | undefined);
+        },
+      );
     });
   },
   { name: '@passage-auth/fastify', fastify: '5.x' },
