@@ -155,7 +155,7 @@ it('is used by keyboard alone, and says where the focus is', async () => {
   await page.keyboard.press('Tab');
   expect(await focused(page)).toMatchObject({ text: 'Create an account', outline: '3px solid' });
   await page.keyboard.press('Enter');
-  await page.getByLabel('E-mail').waitFor();
+  await page.getByLabel('Email').waitFor();
   await page.keyboard.type('niklaus@example.com');
   await page.keyboard.press('Enter');
   await page.getByRole('button', { name: 'Sign out' }).waitFor();
@@ -194,7 +194,7 @@ it('leads to the Passage server that the environment names, and says what does n
 /** Creates an account with a passkey, and comes back to the front page. */
 async function register(page: Page, email: string): Promise<void> {
   await page.getByRole('link', { name: 'Create an account' }).click();
-  await page.getByLabel('E-mail').fill(email);
+  await page.getByLabel('Email').fill(email);
   await page.getByRole('button', { name: 'Create a passkey' }).click();
   await page.getByText(`as ${email}`).waitFor();
 }

@@ -21,7 +21,7 @@ it('creates an account with a passkey, and logs in with it', async () => {
   await using visitor = await visit(browser);
   const { page } = visitor;
   await open(page, '?view=register');
-  await page.getByLabel('E-mail or phone').fill('ada@example.com');
+  await page.getByLabel('Email or phone').fill('ada@example.com');
   await page.getByRole('button', { name: 'Create a passkey' }).click();
   await arrive(page);
   expect(await visitor.countPasskeys()).toBe(1);
@@ -38,7 +38,7 @@ it('says that nothing was changed when the visitor cancels, and works at the nex
   const { page } = visitor;
   await visitor.confirms(false);
   await open(page, '?view=register');
-  await page.getByLabel('E-mail or phone').fill('grace@example.com');
+  await page.getByLabel('Email or phone').fill('grace@example.com');
   // The browser reports a visitor who cancels by this error.
   await page.evaluate(() => {
     const create = navigator.credentials.create;
@@ -48,7 +48,7 @@ it('says that nothing was changed when the visitor cancels, and works at the nex
     };
   });
   await page.getByRole('button', { name: 'Create a passkey' }).click();
-  await page.getByRole('alert').getByText('Cancelled, or it took too long. Nothing was changed.').waitFor();
+  await page.getByRole('alert').getByText('Canceled or timed out. Nothing has changed.').waitFor();
   expect(await visitor.countPasskeys()).toBe(0);
   await visitor.confirms(true);
   await page.getByRole('button', { name: 'Create a passkey' }).click();
@@ -60,9 +60,9 @@ it('says so when the browser has no WebAuthn, and a code by mail creates the acc
   const { page } = visitor;
   await page.addInitScript(() => Reflect.deleteProperty(window, 'PublicKeyCredential'));
   await open(page, '?view=register');
-  await page.getByRole('alert').getByText('This browser cannot use passkeys. You can go on').waitFor();
+  await page.getByRole('alert').getByText('This browser cannot use passkeys. You can continue').waitFor();
   expect(await page.getByRole('button', { name: 'Create a passkey' }).isVisible()).toBe(false);
-  await page.getByLabel('E-mail or phone').fill('alan@example.com');
+  await page.getByLabel('Email or phone').fill('alan@example.com');
   await page.getByRole('button', { name: 'Send me a code' }).click();
   await page.getByRole('textbox', { name: 'Code' }).fill(await codeFor('alan@example.com'));
   await page.getByRole('button', { name: 'Continue' }).click();
@@ -74,14 +74,14 @@ it('refuses a wrong code, takes the right one, and offers a passkey', async () =
   await using visitor = await visit(browser);
   const { page } = visitor;
   await open(page, '?view=register');
-  await page.getByLabel('E-mail or phone').fill('edsger@example.com');
+  await page.getByLabel('Email or phone').fill('edsger@example.com');
   await page.getByRole('button', { name: 'Send me a code' }).click();
   const field = page.getByRole('textbox', { name: 'Code' });
   await field.waitFor();
   const code = await codeFor('edsger@example.com');
   await field.fill(code === '000000' ? '000001' : '000000');
   await page.keyboard.press('Enter');
-  await page.getByRole('alert').getByText('That code is not right').waitFor();
+  await page.getByRole('alert').getByText('This code is wrong').waitFor();
   expect(await field.getAttribute('aria-invalid')).toBe('true');
   await field.fill(code);
   await page.keyboard.press('Enter');
@@ -94,13 +94,13 @@ it('says that there is no such account, and leads to creating it', async () => {
   await using visitor = await visit(browser);
   const { page } = visitor;
   await open(page);
-  await page.getByLabel('E-mail or phone').fill('nobody@example.com');
+  await page.getByLabel('Email or phone').fill('nobody@example.com');
   await page.getByRole('button', { name: 'Log in with a passkey' }).click();
   const alert = page.getByRole('alert');
   await alert.getByText('There is no account for nobody@example.com.').waitFor();
   await alert.getByRole('button', { name: 'Create an account' }).click();
   await page.getByRole('heading', { name: 'Create your account' }).waitFor();
-  expect(await page.getByLabel('E-mail or phone').inputValue()).toBe('nobody@example.com');
+  expect(await page.getByLabel('Email or phone').inputValue()).toBe('nobody@example.com');
 });
 
 it('logs in by a magic link, at the press of its button', async () => {
@@ -108,7 +108,7 @@ it('logs in by a magic link, at the press of its button', async () => {
   await using visitor = await visit(browser);
   const { page } = visitor;
   await page.goto(`${linkSite.origin}/passage/login?view=register`);
-  await page.getByLabel('E-mail or phone').fill('barbara@example.com');
+  await page.getByLabel('Email or phone').fill('barbara@example.com');
   await page.getByRole('button', { name: 'Send me a link' }).click();
   await page.getByRole('heading', { name: 'Check your messages' }).waitFor();
   await page.goto(linkSite.messages.at(-1)?.url ?? 'no link was sent');
@@ -137,11 +137,11 @@ it.each(['light', 'dark'] as const)(
       names.push(focus.name?.trim());
       await page.keyboard.press('Tab');
     }
-    expect(names).toEqual(['E-mail or phone', 'Create a passkey', 'Send me a code', 'Log in']);
+    expect(names).toEqual(['Email or phone', 'Create a passkey', 'Send me a code', 'Log in']);
     expect(await page.getByRole('main').getAttribute('aria-labelledby')).toBe('title');
     const brightness = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
     expect(brightness).toBe(colorScheme === 'dark' ? 'rgb(19, 20, 22)' : 'rgb(244, 244, 241)');
-    await page.getByLabel('E-mail or phone').focus();
+    await page.getByLabel('Email or phone').focus();
     await page.keyboard.type(`${colorScheme}@example.com`);
     await page.keyboard.press('Enter');
     await arrive(page);
@@ -151,7 +151,7 @@ it.each(['light', 'dark'] as const)(
 
 async function open(page: Page, query = ''): Promise<void> {
   await page.goto(`${site.origin}/passage/login${query}`);
-  await page.getByLabel('E-mail or phone').waitFor();
+  await page.getByLabel('Email or phone').waitFor();
 }
 
 /** Waits until the page has gone where logins end, with the tokens left behind. */

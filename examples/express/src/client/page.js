@@ -57,7 +57,7 @@ function showAnswer(answer, hadToken) {
   }
   const reason =
     answer.status === 403
-      ? 'This account is deactivated. Ask the people who run the app.'
+      ? 'This account is deactivated. Contact the app’s support.'
       : 'The app cannot tell who you are right now. Try again in a moment.';
   render('No entry', '', ['retry', 'sign-out'], reason);
 }

@@ -40,9 +40,9 @@ export const texts: Record<Language, LanguageTexts> = {
     },
   },
   en: {
-    valid: 'Good for {duration}.',
+    valid: 'Valid for {duration}.',
     ignore:
-      'Did you not ask for this? Then you can ignore this message. Do not pass it on to anyone, not even to us.',
+      'If you did not request this, you can ignore this message. Do not share it with anyone, not even with us.',
     otp: {
       subject: 'Your code for {app}',
       intro: 'Enter this code to log in to {app}:',
@@ -56,7 +56,7 @@ export const texts: Record<Language, LanguageTexts> = {
     },
     verify_identifier: {
       subject: 'Confirm your address for {app}',
-      intro: 'Confirm that this address is yours, so that {app} can use it:',
+      intro: 'Confirm that this address is yours so that {app} can use it:',
       action: 'Confirm address',
       sms: 'Confirm your number for {app}: {code}',
     },

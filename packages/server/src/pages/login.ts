@@ -28,7 +28,7 @@ export function loginDocument(path: string, appId = '') {
   <div id="notice" role="alert"></div>
 
   <form id="start-form" data-step="start" hidden novalidate>
-    <label id="identifier-label" for="identifier">E-mail</label>
+    <label id="identifier-label" for="identifier">Email</label>
     <input id="identifier" name="identifier" autocomplete="username" autocapitalize="none" spellcheck="false" aria-describedby="notice">
     <button id="use-passkey" class="primary">${key}<span id="passkey-label"></span></button>
     <p id="or" class="or"><span>or</span></p>

@@ -77,7 +77,7 @@ function noPasskeys(hasFallback) {
     ? 'This browser cannot use passkeys.'
     : 'Passkeys need a secure connection: https, or localhost.';
   const advice = hasFallback
-    ? 'You can go on without one.'
+    ? 'You can continue without one.'
     : 'Open this page in a current browser over https.';
   return `${reason} ${advice}`;
 }
@@ -98,9 +98,9 @@ function readIdentifier() {
 
 /** @type {Record<string, string>} */
 const identifierHints = {
-  email: 'Enter your e-mail address, for example ada@example.com.',
-  phone: 'Enter your phone number with its country code, for example +1 500 555 0006.',
-  both: 'Enter your e-mail address, or your phone number with its country code, for example +1 500 555 0006.',
+  email: 'Enter your email address, such as ada@example.com.',
+  phone: 'Enter your phone number with its country code, such as +1 500 555 0006.',
+  both: 'Enter your email address, or your phone number with its country code, such as +1 500 555 0006.',
 };
 
 element('start-form').addEventListener('submit', (event) => {
@@ -179,7 +179,7 @@ element('code-form').addEventListener('submit', (event) => {
     } catch (error) {
       if (!(error instanceof ApiFailure) || error.status !== 400) throw error;
       codeInput.select();
-      tellField(codeInput, 'That code is not right, or no longer good. Check it and try again.');
+      tellField(codeInput, 'This code is wrong or has expired. Check it and try again.');
     }
   });
 });
@@ -198,7 +198,7 @@ function sendLink() {
       language: navigator.language,
       magic_link_path: location.pathname + location.search,
     });
-    const text = `We sent a link to ${identifier}. Open it on any device; this page goes on by itself.`;
+    const text = `We sent a link to ${identifier}. Open it on any device, and this page continues automatically.`;
     show('inbox', 'Check your messages', text);
     await pollLink(link.id);
   });
@@ -240,7 +240,7 @@ async function offerPasskey(result) {
   const path = '/currentuser';
   const answer = await call(appId, 'GET', path, undefined, result.auth_token).catch(() => undefined);
   if (!answer || answer.user.webauthn) return leave(result);
-  show('offer', 'Faster next time', 'Create a passkey, and you log in with your fingerprint, face or PIN.');
+  show('offer', 'Faster next time', 'Create a passkey to log in with your fingerprint, face or PIN.');
 }
 
 element('add-passkey').addEventListener('click', () => {
@@ -274,11 +274,7 @@ function leave(result) {
 
 async function start() {
   if (!appId)
-    return show(
-      'problem',
-      'Which app?',
-      'Several apps use this server. Open this page by the link of yours.',
-    );
+    return show('problem', 'Which app?', 'Several apps use this server. Open this page from your app.');
   try {
     ({ app } = await call(appId, 'GET', ''));
   } catch (error) {
@@ -300,7 +296,7 @@ function isHome(origin) {
 
 /** @param {string} origin */
 function showOtherOrigin(origin) {
-  const here = `You are at ${location.origin}, but logins of ${app.name} belong to ${origin}.`;
+  const here = `You are at ${location.origin}, but ${app.name} logs users in at ${origin}.`;
   show('problem', 'Wrong address', '');
   const target = URL.canParse(origin) ? new URL(origin) : undefined;
   if (!target || !/^https?:$/.test(target.protocol)) return;
@@ -313,7 +309,7 @@ function showOtherOrigin(origin) {
 
 /** @param {string} allowed */
 function dressIdentifier(allowed) {
-  const labels = { email: 'E-mail', phone: 'Phone', both: 'E-mail or phone' };
+  const labels = { email: 'Email', phone: 'Phone', both: 'Email or phone' };
   element('identifier-label').textContent =
     labels[/** @type {keyof typeof labels} */ (allowed)] ?? labels.both;
   identifierInput.inputMode = allowed === 'phone' ? 'tel' : 'email';
@@ -322,7 +318,8 @@ function dressIdentifier(allowed) {
 function showLink() {
   const verifying = address.searchParams.has('psg_verify_link');
   element('open-link').textContent = verifying ? 'Confirm' : 'Log in';
-  if (verifying) show('link', 'Confirm your address', `Press the button to confirm that it is yours.`);
+  if (verifying)
+    show('link', 'Confirm your address', `Press the button to confirm that this address is yours.`);
   else show('link', `Log in to ${app.name}`, 'Press the button to finish logging in on this device.');
 }
 
