@@ -77,7 +77,7 @@ export const codeRoutes: Route[] = [
           .executeTakeFirst();
         if (!taken?.user_id) throw new WireError('invalid_request', 'otp: is not valid.');
         const user = await requireUser(trx, app.id, taken.user_id);
-        const channel = tried.identifier.startsWith('+') ? ('phone' as const) : ('email' as const);
+        const { channel } = tried;
         const verified = user[channel] === tried.identifier ? channel : undefined;
         return { user, client, event: 'otp.completed', verified };
       };
@@ -125,6 +125,7 @@ async function createCode(
       id_hash: id,
       app_id: app.id,
       user_id: userId,
+      channel: to.channel,
       identifier: to.value,
       code_hash: service.secrets.hash('code', id, code),
       attempts: 0,

@@ -126,7 +126,14 @@ async function sendLink(context: RequestContext<LinkBody, unknown>, action: 'reg
   const user = await resolveUser(service, app, to, action);
   if (!user) return { magic_link: { id: randomText() } };
   const { ttl } = app.settings.authMethods.magicLink;
-  const request = { userId: user.id, to, type: 'login', ttl, path: body.magic_link_path } as const;
+  const request = {
+    userId: user.id,
+    to,
+    type: 'login',
+    source: 'visitor',
+    ttl,
+    path: body.magic_link_path,
+  } as const;
   const link = await createLink(service, app, request);
   const message = {
     to,
@@ -157,6 +164,7 @@ async function sendVerification(context: RequestContext<VerificationBody, unknow
     userId: user.id,
     to,
     type: 'verify_identifier',
+    source: 'visitor',
     ttl,
     path: body.magic_link_path,
     redirectUrl: body.redirect_url,

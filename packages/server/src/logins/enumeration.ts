@@ -103,6 +103,10 @@ function decoyUser(service: Service, app: App, { channel, value }: Identifier): 
     created_at: 0,
     updated_at: 0,
     last_login_at: 0,
+    origin: 'signup',
+    email_proven_at: null,
+    phone_proven_at: null,
+    open_metadata: null,
   };
 }
 

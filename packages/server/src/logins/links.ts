@@ -15,6 +15,7 @@ export interface LinkRequest {
   userId: string;
   to: Identifier;
   type: LinkRow['type'];
+  source: LinkRow['source'];
   /** Lifetime, in seconds. */
   ttl: number;
   /** Page that opens it: a path, which may have a query and a fragment. Default is the app's `loginUrl`. */
@@ -43,8 +44,12 @@ export async function createLink(service: Service, app: App, request: LinkReques
       secret_hash: service.secrets.hash('link', secret),
       app_id: app.id,
       user_id: request.userId,
+      channel: request.to.channel,
       identifier: request.to.value,
       type: request.type,
+      source: request.source,
+      session_id: null,
+      address: null,
       redirect_url: redirectUrl,
       created_at: now,
       expires_at: expiresAt,
@@ -142,10 +147,9 @@ async function proveAddress(
   service: Service,
   trx: Queries,
   user: UserRow,
-  { identifier, type }: LinkRow,
+  { channel, identifier, type }: LinkRow,
   client: Client,
 ): Promise<'email' | 'phone' | undefined> {
-  const channel = identifier.startsWith('+') ? 'phone' : 'email';
   if (user[channel] === identifier) return channel;
   // A login link for an address that the user has given up since proves nothing.
   if (type === 'login') return undefined;

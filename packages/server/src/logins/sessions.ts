@@ -21,7 +21,16 @@ export async function openSession(service: Service, trx: Queries, app: App, user
   if (!app.settings.refreshEnabled) return undefined;
   const now = service.clock();
   const expires_at = now + app.settings.refreshAbsoluteLifetime * 1000;
-  const session = { id: randomText(), app_id: app.id, user_id: userId, created_at: now, expires_at };
+  const session = {
+    id: randomText(),
+    app_id: app.id,
+    user_id: userId,
+    method: 'passkey' as const,
+    device_id: null,
+    proven: 0 as const,
+    created_at: now,
+    expires_at,
+  };
   await trx.insertInto('sessions').values(session).execute();
   return insertRefreshToken(service, trx, app, session);
 }

@@ -21,7 +21,7 @@ export async function registerUser(
   metadata: string | null = null,
 ): Promise<UserRow> {
   requireSignup(app);
-  const user = await findOrInsertUser(service, app, identifier, { metadata });
+  const user = await findOrInsertUser(service, app, identifier, { origin: 'signup', metadata });
   if (user.status === 'inactive') throw new WireError('user_not_active');
   // The iOS client compares this text.
   if (user.login_count > 0 || user.status === 'active')

@@ -41,6 +41,7 @@ async function createMagicLink(context: Context) {
     userId: user.id,
     to,
     type,
+    source: 'back_end',
     ttl: ttl * 60,
     path: body.magic_link_path,
     redirectUrl: body.redirect_url,

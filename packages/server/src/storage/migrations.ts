@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type Kysely, sql, type Transaction } from 'kysely';
 import tables from './migrations/0001-tables.sql?raw';
+import accounts from './migrations/0002-accounts.sql?raw';
 import type { DatabaseKind, Schema } from './schema.ts';
 
 interface Migration {
@@ -14,7 +15,10 @@ interface Migration {
  * In the order in which they run; add new ones at the end. Forward only, and never edited once released: a changed
  * migration is refused at startup.
  */
-const migrations: readonly Migration[] = [{ name: '0001-tables', text: tables }];
+const migrations: readonly Migration[] = [
+  { name: '0001-tables', text: tables },
+  { name: '0002-accounts', text: accounts },
+];
 
 /** Checksum of the first migration while migrations had numbers, and checksums of what Kysely compiled. */
 const compiledTables = 'f09cd13c5e35c7177f32a0ae719fea4dd627e1f90b96483c6fdae457271a7015';

@@ -10,6 +10,9 @@ export type DatabaseKind = 'sqlite' | 'postgres';
 
 export type Flag = 0 | 1;
 
+/** Kind of an address. */
+export type Channel = 'email' | 'phone';
+
 export interface AppTable {
   id: string;
   /** `StoredSettings` as JSON. */
@@ -56,6 +59,13 @@ export interface UserTable {
   updated_at: number;
   /** 0 until the first login. */
   last_login_at: number;
+  /** Who made the user: a visitor, the app's back end, or an import. */
+  origin: 'signup' | 'back_end' | 'import';
+  /** When a code or link that was sent to the address came back; null if it never did, whatever `email_verified` says. */
+  email_proven_at: number | null;
+  phone_proven_at: number | null;
+  /** Names of the metadata fields that a visitor wrote before any proof, as JSON. */
+  open_metadata: string | null;
 }
 
 export type DeviceType = 'passkey' | 'security_key' | 'platform';
@@ -78,6 +88,8 @@ export interface DeviceTable {
   created_at: number;
   updated_at: number;
   last_login_at: number;
+  /** 1 when whoever made the passkey had proven an address of the user. */
+  proven: Flag;
 }
 
 export type Ceremony = 'register' | 'login' | 'add';
@@ -91,6 +103,8 @@ export interface HandshakeTable {
   user_id: string | null;
   /** Credential ids offered, as JSON; null when any may answer. */
   allowed: string | null;
+  /** Session that began the ceremony; null when nobody was logged in. */
+  session_id: string | null;
   expires_at: number;
 }
 
@@ -99,6 +113,7 @@ export interface CodeTable {
   app_id: string;
   /** Null for a decoy, which no code opens. */
   user_id: string | null;
+  channel: Channel;
   identifier: string;
   code_hash: string;
   attempts: number;
@@ -111,8 +126,15 @@ export interface LinkTable {
   secret_hash: string;
   app_id: string;
   user_id: string;
+  channel: Channel;
   identifier: string;
   type: 'login' | 'verify_identifier';
+  /** Who had the link made. */
+  source: 'visitor' | 'back_end';
+  /** Session that asked for a link that verifies; null for a link that logs in, or that the back end made. */
+  session_id: string | null;
+  /** Address of the user, of the same channel, when the link was made. */
+  address: string | null;
   redirect_url: string;
   created_at: number;
   expires_at: number;
@@ -122,9 +144,17 @@ export interface LinkTable {
 }
 
 export interface SessionTable {
+  /** `sid` of access tokens. */
   id: string;
   app_id: string;
   user_id: string;
+  /** How the user logged in. */
+  method: 'passkey' | 'otp' | 'magic_link' | 'back_end';
+  /** Passkey that opened the session. */
+  device_id: string | null;
+  /** 1 when an address of the user was proven by this login, or before by whoever made its passkey. */
+  proven: Flag;
+  /** When the user logged in: `auth_time` of access tokens. */
   created_at: number;
   expires_at: number;
 }

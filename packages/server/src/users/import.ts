@@ -60,6 +60,7 @@ function readRecord(service: Service, app: App, user: ImportedUser): Partial<New
     ...(id !== undefined && { id }),
     external_id,
     status,
+    origin: 'import',
     email,
     email_verified: email && given.email_verified ? 1 : 0,
     phone,

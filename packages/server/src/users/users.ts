@@ -58,6 +58,10 @@ export async function insertUser(
       created_at: now,
       updated_at: now,
       last_login_at: 0,
+      origin: 'back_end',
+      email_proven_at: null,
+      phone_proven_at: null,
+      open_metadata: null,
       ...values,
     })
     .onConflict((conflict) => conflict.doNothing())

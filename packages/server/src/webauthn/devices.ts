@@ -64,6 +64,7 @@ export async function insertDevice(
       created_at: now,
       updated_at: now,
       last_login_at: now,
+      proven: 0,
     })
     .onConflict((conflict) => conflict.doNothing())
     .returningAll()
