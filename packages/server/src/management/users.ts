@@ -9,6 +9,7 @@ import { readIdentifiers } from '../users/identifiers.ts';
 import { mergeMetadata } from '../users/metadata.ts';
 import { insertUser, listDevices, requireUser } from '../users/users.ts';
 import { deviceView, passageUserView } from '../users/views.ts';
+import { voidHandshakes } from '../webauthn/handshakes.ts';
 
 const oneUser = z.object({ user: passageUser });
 type Body<K extends keyof typeof bodies> = z.infer<(typeof bodies)[K]>;
@@ -62,15 +63,19 @@ export const userRoutes: Route[] = [
       errors: [401],
     },
     async ({ service, app, params, client }) => {
-      const row = await service.db
-        .deleteFrom('users')
-        .where('app_id', '=', app.id)
-        .where('id', '=', params.user_id ?? '')
-        .returning('id')
-        .executeTakeFirst();
-      if (!row) throw new WireError('user_not_found');
+      const userId = params.user_id ?? '';
+      await service.db.transaction().execute(async (trx) => {
+        const row = await trx
+          .deleteFrom('users')
+          .where('app_id', '=', app.id)
+          .where('id', '=', userId)
+          .returning('id')
+          .executeTakeFirst();
+        if (!row) throw new WireError('user_not_found');
+        await voidHandshakes(trx, app.id, userId);
+      });
       // The user's events went with the user.
-      logEvent(service, { appId: app.id, userId: row.id, type: 'user.deleted', client });
+      logEvent(service, { appId: app.id, userId, type: 'user.deleted', client });
       return undefined;
     },
   ),
@@ -153,6 +158,7 @@ export const userRoutes: Route[] = [
       service.db.transaction().execute(async (trx) => {
         const user = await requireUser(trx, app.id, params.user_id ?? '');
         await revokeAll(trx, app.id, user.id);
+        await voidHandshakes(trx, app.id, user.id);
         const type = 'sessions.revoked';
         await recordEvent(service, trx, { appId: app.id, userId: user.id, type, action: 'other', client });
         return undefined;
@@ -223,7 +229,10 @@ async function setStatus(
       .returningAll()
       .executeTakeFirst();
     if (!user) throw new WireError('user_not_found');
-    if (status === 'inactive') await revokeAll(trx, app.id, user.id);
+    if (status === 'inactive') {
+      await revokeAll(trx, app.id, user.id);
+      await voidHandshakes(trx, app.id, user.id);
+    }
     const type = status === 'inactive' ? 'user.deactivated' : 'user.activated';
     await recordEvent(service, trx, { appId: app.id, userId: user.id, type, action: 'other', client });
     return { user: await passageUserView(trx, user) };

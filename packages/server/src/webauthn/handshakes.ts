@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { generateAuthenticationOptions, generateRegistrationOptions } from '@simplewebauthn/server';
 import { type App, rpIdOf, type Service } from '../service.ts';
+import type { Queries } from '../storage/database.ts';
 import type { Ceremony, DeviceRow, HandshakeRow } from '../storage/schema.ts';
 import { randomText } from '../storage/secrets.ts';
 import { algorithms, type Expectation } from './verify.ts';
@@ -91,6 +92,11 @@ export async function takeHandshake(
     .returningAll()
     .executeTakeFirst();
   return row?.ceremony === ceremony && row.expires_at > service.clock() ? row : undefined;
+}
+
+/** Ends the ceremonies that a user has begun. A login without an identifier is nobody's before its answer, which then looks at the user. */
+export async function voidHandshakes(queries: Queries, appId: string, userId: string): Promise<void> {
+  await queries.deleteFrom('handshakes').where('app_id', '=', appId).where('user_id', '=', userId).execute();
 }
 
 /** Returns what the answer to a handshake is held against. */

@@ -375,14 +375,44 @@ describeDatabases('WebAuthn §7.2, login', (make) => {
   it('10: refuses a user deactivated in between', async () => {
     await using server = await TestServer.start(make);
     const { authenticator, id } = await server.register(ada);
-    const handshake = await start(server);
+    const [identified, discoverable] = [await start(server, ada), await start(server)];
     await server.manage('PATCH', `/users/${id}/deactivate`);
-    expect(await finish(server, handshake, authenticator)).toMatchObject({
+    expect((await finish(server, identified, authenticator)).status).toBe(401);
+    expect(await finish(server, discoverable, authenticator)).toMatchObject({
       status: 403,
       body: { code: 'user_not_active' },
     });
     await server.manage('PATCH', `/users/${id}/activate`);
-    expect((await finish(server, await start(server), authenticator)).status).toBe(200);
+    expect((await finish(server, await start(server, ada), authenticator)).status).toBe(200);
+  });
+  it.each([
+    ['all sessions are ended', ['DELETE /tokens']],
+    ['the user is deactivated, and activated again', ['PATCH /deactivate', 'PATCH /activate']],
+  ])('10: ends ceremonies under way when %s', async (_, calls) => {
+    await using server = await TestServer.start(make);
+    const { authenticator, id, token } = await server.register(ada);
+    const bob = await server.register('bob@example.com');
+    const add = async (caller: string) =>
+      (await server.auth('POST', '/currentuser/devices/start', {}, { token: caller })).body;
+    const finishAdding = async (
+      { handshake, user }: { handshake: Handshake; user: { id: string } },
+      caller: string,
+    ) => {
+      const handshake_response = await server.authenticator().create(handshake.challenge.publicKey as never);
+      const body = { user_id: user.id, handshake_id: handshake.id, handshake_response };
+      return (await server.auth('POST', '/currentuser/devices/finish', body, { token: caller })).status;
+    };
+    const before = [await start(server, ada), await start(server, 'bob@example.com')] as const;
+    const adding = [await add(token), await add(bob.token)] as const;
+    for (const call of calls) {
+      const [method = '', path = ''] = call.split(' ');
+      await server.manage(method, `/users/${id}${path}`);
+    }
+    expect((await finish(server, before[0], authenticator)).status).toBe(401);
+    expect(await finishAdding(adding[0], token)).toBe(400);
+    expect((await finish(server, before[1], bob.authenticator)).status).toBe(200);
+    expect(await finishAdding(adding[1], bob.token)).toBe(201);
+    expect((await finish(server, await start(server, ada), authenticator)).status).toBe(200);
   });
 
   it.each<[string, (bytes: Buffer) => Uint8Array]>([
