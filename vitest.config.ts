@@ -1,5 +1,10 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
+import { hasBrowser } from './tests/browser/executable.ts';
+
+const missingBrowser = {
+  onTestRunEnd: () => console.log('The browser tests were not run: install Chrome, or set CHROMIUM_PATH'),
+};
 
 const pathOf = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
@@ -15,6 +20,8 @@ export default defineConfig({
   },
   test: {
     testTimeout: 30_000,
+    ...(!hasBrowser && { reporters: ['default', missingBrowser] }),
+    globalSetup: 'tests/setup/postgres.ts',
     // Without it every style sheet is empty, also those of the pages that are tested in a browser.
     css: true,
     projects: [
@@ -23,6 +30,7 @@ export default defineConfig({
         test: {
           name: 'main',
           include: ['packages/*/src/**/*.test.ts', 'examples/*/src/**/*.test.ts', 'tests/**/*.test.ts'],
+          exclude: ['**/node_modules/**', ...(hasBrowser ? [] : ['tests/browser/**'])],
         },
       },
       {

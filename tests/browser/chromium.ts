@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import {
   type Browser,
   type BrowserContextOptions,
@@ -7,11 +6,10 @@ import {
   type Page,
 } from 'playwright-core';
 import { vi } from 'vitest';
+import { findBrowser } from './executable.ts';
 
 // Chromium gets slow where other work runs beside it; every wait still ends as soon as its condition holds.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
-
-const executablePath = process.env.CHROMIUM_PATH ?? '/usr/bin/chromium';
 
 const args = [
   '--no-sandbox',
@@ -24,13 +22,8 @@ const args = [
 ];
 
 /** Starts Chromium, or says how to get it. */
-export function launch(moreArgs: readonly string[] = []): Promise<Browser> {
-  if (!existsSync(executablePath)) {
-    throw new Error(
-      `The browser tests need Chromium at ${executablePath}: run "apt-get install chromium", or set CHROMIUM_PATH`,
-    );
-  }
-  return chromium.launch({ executablePath, args: [...args, ...moreArgs] });
+export async function launch(moreArgs: readonly string[] = []): Promise<Browser> {
+  return chromium.launch({ ...findBrowser(), args: [...args, ...moreArgs] });
 }
 
 export interface Visitor extends AsyncDisposable {

@@ -9,14 +9,17 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
-/** Declares tests once for each kind of database that there is. */
+/** Declares tests once for each kind of database. */
 export function describeDatabases(name: string, tests: (make: () => Promise<TestDatabase>) => void): void {
   describe(`${name} (SQLite)`, () => tests(async () => ({ location: ':memory:', drop: async () => {} })));
+  describe(`${name} (PostgreSQL)`, () => tests(() => makeSchema(postgres())));
+}
+
+/** URL of the PostgreSQL that the tests of this run have for themselves. */
+export function postgres(): string {
   const url = process.env.DATABASE_URL;
-  if (url) describe(`${name} (PostgreSQL)`, () => tests(() => makeSchema(url)));
-  else
-    describe.skip(`${name} (PostgreSQL: not run, DATABASE_URL is not set)`, () =>
-      tests(() => makeSchema('')));
+  if (!url) throw new Error('DATABASE_URL is not set: tests/setup/postgres.ts has not run');
+  return url;
 }
 
 /** Makes a schema of PostgreSQL, which is a database for all that the server can see. */

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { sql } from 'kysely';
 import { afterAll, describe, expect, it } from 'vitest';
-import { describeDatabases, execute, makeSchema } from '../../test/databases.ts';
+import { describeDatabases, execute, makeSchema, postgres } from '../../test/databases.ts';
 import { baseUrl, secret, signingKey, TestServer } from '../../test/server.ts';
 import { createPassageServer } from '../index.ts';
 import { openStorage } from './database.ts';
@@ -283,9 +283,9 @@ describe('SQLite', () => {
   });
 });
 
-describe.skipIf(!process.env.DATABASE_URL)('PostgreSQL', () => {
+describe('PostgreSQL', () => {
   it('is unavailable for as long as its connections break, and no longer', async () => {
-    const target = new URL(process.env.DATABASE_URL ?? '');
+    const target = new URL(postgres());
     const sockets = new Set<Socket>();
     let broken = false;
     // Breaks connections when the first bytes come, as a database does that goes away during a query.
@@ -323,8 +323,8 @@ describe.skipIf(!process.env.DATABASE_URL)('PostgreSQL', () => {
 
   it('answers reads while the database is read-only, refuses writes for the time being, and goes on after', async () => {
     const role = `test_${Date.now()}`;
-    const url = process.env.DATABASE_URL ?? '';
-    await execute(url, `create role ${role} superuser login`);
+    const url = postgres();
+    await execute(url, `create role ${role} superuser login password '${new URL(url).password}'`);
     const server = await TestServer.start(async () => {
       const { location, drop } = await makeSchema(url);
       const asRole = new URL(location);
