@@ -203,6 +203,45 @@ describe('a call of the Management API', () => {
     await expect(issuer.passage().user.get('user1')).rejects.toMatchObject(unavailable);
   });
 
+  it('reads at most 1 MB of a compressed answer', async () => {
+    await using issuer = await Issuer.start();
+    const { gzipSync } = await import('node:zlib');
+    const of =
+      (length: number): Answer =>
+      (_request, response) => {
+        const body = gzipSync(JSON.stringify({ user: { id: 'user1', email: 'x'.repeat(length) } }));
+        response.writeHead(200, { 'content-encoding': 'gzip', 'content-length': body.length }).end(body);
+      };
+    issuer.answer = of(1_000_000);
+    await expect(issuer.passage().user.get('user1')).resolves.toBeDefined();
+    issuer.answer = of(1_100_000);
+    await expect(issuer.passage().user.get('user1')).rejects.toMatchObject(unavailable);
+  });
+
+  it('reads an answer of unknown length', async () => {
+    await using issuer = await Issuer.start();
+    issuer.answer = (_request, response) => {
+      response.write('{"user":{"id":"user1",');
+      response.end('"email":"ä@example.com"}}');
+    };
+    await expect(issuer.passage().user.get('user1')).resolves.toMatchObject({ email: 'ä@example.com' });
+  });
+
+  it('limits the time of each of many calls, and fails none for another', async () => {
+    await using issuer = await Issuer.start();
+    issuer.answer = (request, response) => {
+      const id = request.url?.split('/').at(-1);
+      if (id !== 'slow') json({ user: { id } })(request, response);
+    };
+    const passage = issuer.passage({ timeout: 2000 });
+    const slow = Promise.allSettled(Array.from({ length: 3 }, () => passage.user.get('slow')));
+    const quick = Array.from({ length: 150 }, (_, index) => passage.user.get(`user${index}`));
+    await expect(Promise.all(quick)).resolves.toHaveLength(150);
+    for (const { status } of await slow) expect(status).toBe('rejected');
+    // What has ended leaves no deadline behind that would end a later call.
+    await expect(passage.user.get('user1')).resolves.toMatchObject({ id: 'user1' });
+  });
+
   it.each<[string, Answer]>([
     ['an answer', () => {}],
     ['the end of a body', (_request, response) => response.writeHead(200).write('{"user":')],
@@ -261,7 +300,7 @@ describe('a call of the Management API', () => {
   it('is given up on after 10 seconds in all', async () => {
     await using issuer = await Issuer.start();
     const { vi } = await import('vitest');
-    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
     try {
       const never: typeof fetch = () => new Promise(() => {});
       const call = issuer.passage({ timeout: 10_000, fetch: never }).user.get('user1');

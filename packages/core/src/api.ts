@@ -1,7 +1,7 @@
 import { createFetch, type FetchContext, FetchError } from 'ofetch';
 import { name, version } from '../package.json' with { type: 'json' };
 import { ApiError, UnavailableError } from './errors.ts';
-import { boundedFetch, withDeadline } from './http.ts';
+import { boundedFetch } from './http.ts';
 import type { ResolvedOptions } from './options.ts';
 
 /** Settings of one call of the Management API. */
@@ -43,7 +43,7 @@ const temporary = [408, 425, 429, 500, 502, 503, 504];
  * @internal
  */
 export function createApi(options: ResolvedOptions): CallApi {
-  const send = createFetch({ fetch: boundedFetch(options.fetch, options.timeout) });
+  const fetch = boundedFetch(options.fetch, options.timeout);
 
   return async (method, path, call = {}) => {
     const { apiKey, apiUrl } = options;
@@ -51,21 +51,30 @@ export function createApi(options: ResolvedOptions): CallApi {
     if (!apiUrl) throw new TypeError('The Management API needs the "baseUrl" option or PASSAGE_BASE_URL');
     // Whoever names an id has checked that it is one segment once it is encoded: arguments.ts.
     const url = [apiUrl, 'apps', options.appId, ...path.map(encodeURIComponent)].join('/');
-    const answer = await withDeadline(callTimeout, call.signal, (signal) =>
+    const end = performance.now() + callTimeout;
+    const timeLeft = () => end - performance.now();
+    const send = createFetch({
+      fetch: (input, init) => fetch(input, init, Math.min(options.timeout, timeLeft())),
+    });
+    const giveUpIfPointless = ({ response, options }: FetchContext) => {
+      // 429 without a time says nothing about when a new try makes sense.
+      const wait = waitAsked(response) ?? (response?.status === 429 ? longestWait + 1 : retryDelay);
+      if (wait > longestWait || wait >= timeLeft() || call.signal?.aborted) options.retry = 0;
+    };
+    const answer = await unlessAborted(
+      call.signal,
       send<unknown, 'json'>(url, {
         method,
-        headers: {
-          authorization: `Bearer ${apiKey}`,
-          'passage-version': `${name} ${version}`,
-        },
+        headers: { authorization: `Bearer ${apiKey}`, 'passage-version': `${name} ${version}` },
         ...(call.query && { query: call.query }),
         ...(call.body && { body: call.body }),
-        signal,
+        ...(call.signal && { signal: call.signal }),
         responseType: 'json',
         retry: method === 'GET' ? 1 : 0,
         retryStatusCodes: temporary,
         retryDelay: ({ response }) => waitAsked(response) ?? retryDelay,
-        onResponseError: giveUpWhereWaitingIsLong,
+        onRequestError: giveUpIfPointless,
+        onResponseError: giveUpIfPointless,
       }),
     ).catch((error: unknown) => {
       throw call.signal?.aborted ? call.signal.reason : translate(error);
@@ -76,10 +85,14 @@ export function createApi(options: ResolvedOptions): CallApi {
   };
 }
 
-function giveUpWhereWaitingIsLong({ response, options }: FetchContext): void {
-  const wait = waitAsked(response);
-  // 429 without a time says nothing about when a new try makes sense.
-  if ((wait ?? 0) > longestWait || (response?.status === 429 && wait === undefined)) options.retry = 0;
+/** Rejects as soon as the caller aborts, also between two tries. */
+function unlessAborted<T>(signal: AbortSignal | undefined, work: Promise<T>): Promise<T> {
+  if (!signal) return work;
+  return new Promise((resolve, reject) => {
+    const leave = () => reject(signal.reason);
+    signal.addEventListener('abort', leave);
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave));
+  });
 }
 
 /** The wait that an answer asks for, in milliseconds (RFC 9110 §10.2.3). */
@@ -92,9 +105,7 @@ function waitAsked(response: Pick<Response, 'headers'> | undefined): number | un
 
 /** ofetch's error holds the request with its API key: only what we read from it goes on. */
 function translate(error: unknown): unknown {
-  if (!(error instanceof FetchError)) {
-    return isTimeout(error) ? new UnavailableError('api', 1, { cause: error }) : error;
-  }
+  if (!(error instanceof FetchError)) return error;
   const { response } = error;
   if (!response) return new UnavailableError('api', 1, { cause: error.cause });
   if (temporary.includes(response.status) || response.status >= 500) {
@@ -102,10 +113,6 @@ function translate(error: unknown): unknown {
   }
   const body: unknown = response._data;
   return new ApiError(response.status, readText(body, 'code'), readText(body, 'error'));
-}
-
-function isTimeout(error: unknown): boolean {
-  return error instanceof DOMException && error.name === 'TimeoutError';
 }
 
 function unwrap(answer: unknown, envelope: string): object {
