@@ -3,8 +3,10 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { Passage } from '@passage-auth/core';
 import { startPassage } from '@passage-auth/testing';
+import passageNode from '@passageidentity/passage-node';
+import { Pool, fetch as undiciFetch } from 'undici';
 import { interleave, ratio, time } from './interleave.mjs';
-import { cell, heading, progress, short, table } from './report.mjs';
+import { cell, goal, heading, progress, short, table } from './report.mjs';
 
 const calls = 200;
 
@@ -21,23 +23,63 @@ export async function client() {
   const child = fork(new URL('answer.mjs', import.meta.url), [answer]);
   const [port] = await once(child, 'message');
   const origin = `http://127.0.0.1:${port}`;
-  const passage = new Passage({ appId, apiKey, baseUrl: origin });
+  const options = { appId, apiKey, baseUrl: origin };
+  const pool = new Pool(origin, { connections: 32 });
+  /** @type {any} */
+  const pooledFetch = (/** @type {string} */ url, /** @type {any} */ init) =>
+    undiciFetch(url, { ...init, dispatcher: pool });
+  /** @param {{ user: { get(id: string): Promise<unknown> } }} client */
+  const getUser = (client) => () => time(calls, () => all(() => client.user.get(user.id)));
   progress(`${calls} concurrent calls`);
   const results = await interleave(
     {
       fetch: () =>
         time(calls, () => all(async () => (await (await fetch(origin + path, { headers })).json()).user)),
-      'passage.user.get': () => time(calls, () => all(() => passage.user.get(user.id))),
+      'passage.user.get': getUser(new Passage(options)),
+      ...(await earlier(options)),
+      'passage.user.get, undici pool': getUser(new Passage({ ...options, fetch: pooledFetch })),
+      'passage-node 2.12.1': getUser(official(options)),
     },
-    40,
+    200,
   );
   child.kill();
+  await pool.close();
 
   heading(`Management client: ${calls} concurrent calls, µs a call`);
   table(
-    ['', 'µs', 'share of fetch'],
-    Object.values(results).map((result) => [result.name, cell(result), short(ratio(result, results.fetch))]),
+    ['', 'µs', 'calls/s as a share of fetch'],
+    Object.values(results).map((result) => [
+      result.name,
+      cell(result),
+      short(ratio(results.fetch, result)),
+    ]),
   );
+  goal('share of fetch', ratio(results.fetch, results['passage.user.get']), '≥', 0.85);
+  goal(
+    'with an undici pool, times as many calls as passage-node',
+    ratio(results['passage-node 2.12.1'], results['passage.user.get, undici pool']),
+    '≥',
+    1,
+  );
+
+  /** The client of another commit, built in the folder `EARLIER`. @param {import('@passage-auth/core').PassageOptions} options */
+  async function earlier(options) {
+    const folder = process.env.EARLIER;
+    if (!folder) return undefined;
+    const { Passage: Earlier } = await import(`${folder}/packages/core/dist/index.mjs`);
+    return { 'passage.user.get, earlier': getUser(new Earlier(options)) };
+  }
+}
+
+/**
+ * The last official client that had code in it, sent to another host than the retired one it is bound to.
+ *
+ * @param {{ appId: string, apiKey: string | undefined, baseUrl: string }} options
+ */
+function official({ appId, apiKey = '', baseUrl }) {
+  const client = /** @type {any} */ (new passageNode({ appID: appId, apiKey }));
+  client.user.usersApi.configuration.configuration.basePath = `${baseUrl}/v1`;
+  return client;
 }
 
 /** @param {() => Promise<unknown>} call */
