@@ -36,7 +36,6 @@ export async function client() {
       fetch: () =>
         time(calls, () => all(async () => (await (await fetch(origin + path, { headers })).json()).user)),
       'passage.user.get': getUser(new Passage(options)),
-      ...(await earlier(options)),
       'passage.user.get, undici pool': getUser(new Passage({ ...options, fetch: pooledFetch })),
       'passage-node 2.12.1': getUser(official(options)),
     },
@@ -48,11 +47,7 @@ export async function client() {
   heading(`Management client: ${calls} concurrent calls, µs a call`);
   table(
     ['', 'µs', 'calls/s as a share of fetch'],
-    Object.values(results).map((result) => [
-      result.name,
-      cell(result),
-      short(ratio(results.fetch, result)),
-    ]),
+    Object.values(results).map((result) => [result.name, cell(result), short(ratio(results.fetch, result))]),
   );
   goal('share of fetch', ratio(results.fetch, results['passage.user.get']), '≥', 0.85);
   goal(
@@ -61,14 +56,6 @@ export async function client() {
     '≥',
     1,
   );
-
-  /** The client of another commit, built in the folder `EARLIER`. @param {import('@passage-auth/core').PassageOptions} options */
-  async function earlier(options) {
-    const folder = process.env.EARLIER;
-    if (!folder) return undefined;
-    const { Passage: Earlier } = await import(`${folder}/packages/core/dist/index.mjs`);
-    return { 'passage.user.get, earlier': getUser(new Earlier(options)) };
-  }
 }
 
 /**

@@ -47,8 +47,10 @@ export function createApi(options: ResolvedOptions): CallApi {
 
   return async (method, path, call = {}) => {
     const { apiKey, apiUrl } = options;
-    if (!apiKey) throw new TypeError('The Management API needs the "apiKey" option or PASSAGE_API_KEY');
-    if (!apiUrl) throw new TypeError('The Management API needs the "baseUrl" option or PASSAGE_BASE_URL');
+    if (!apiKey)
+      throw new TypeError('"apiKey" option or PASSAGE_API_KEY must be set to call the Management API');
+    if (!apiUrl)
+      throw new TypeError('"baseUrl" option or PASSAGE_BASE_URL must be set to call the Management API');
     // Whoever names an id has checked that it is one segment once it is encoded: arguments.ts.
     const url = [apiUrl, 'apps', options.appId, ...path.map(encodeURIComponent)].join('/');
     const end = performance.now() + callTimeout;

@@ -146,6 +146,12 @@ export class UnavailableError extends PassageError {
   }
 }
 
+function describeAnswer(apiStatus: number): string {
+  if (apiStatus < 300) return 'The answer of the Passage API cannot be read';
+  if (apiStatus === 401) return 'The Passage API refused the API key: check PASSAGE_API_KEY or "apiKey"';
+  return 'The Passage API refused the call';
+}
+
 /**
  * The Management API refused a call, or answered something that cannot be read.
  *
@@ -164,11 +170,7 @@ export class ApiError extends PassageError {
 
   /** @internal */
   constructor(apiStatus: number, apiCode?: string | undefined, apiMessage?: string | undefined) {
-    super(
-      apiStatus < 300
-        ? 'The answer of the Passage API cannot be read'
-        : 'The Passage API has refused the call',
-    );
+    super(describeAnswer(apiStatus));
     this.apiStatus = apiStatus;
     this.apiCode = apiCode;
     this.apiMessage = apiMessage;

@@ -33,17 +33,18 @@ export function boundedFetch(fetch: typeof globalThis.fetch, timeout: number): B
     return open;
   }
 
-  return async (input, init, limit = timeout) =>
-    deadlineFor(limit, init?.signal).run(async (signal) => {
+  // Named one by one: copying what ofetch made of its options takes a fifth of the work here.
+  return async (input, { method = 'GET', headers = {}, body = null, signal: caller } = {}, limit = timeout) =>
+    deadlineFor(limit, caller).run(async (signal) => {
       // Not 'error': Workers know 'manual' only. Following would show the API key to whoever is redirected to.
-      const response = await fetch(input, { ...init, redirect: 'manual', signal });
-      const { status, headers } = response;
+      const response = await fetch(input, { method, headers, body, redirect: 'manual', signal });
+      const { status } = response;
       if (response.type === 'opaqueredirect' || (status >= 300 && status < 400)) {
         await response.body?.cancel();
         throw new TypeError('Redirects are refused');
       }
-      const body = await readBody(response);
-      return { status, headers, body, text: async () => body } as unknown as Response;
+      const text = await readBody(response);
+      return { status, headers: response.headers, body: text, text: async () => text } as unknown as Response;
     });
 }
 
@@ -97,13 +98,21 @@ class Deadline {
   /** @throws DOMException `TimeoutError`, or the reason of the caller's signal */
   run<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
+      const leave = () => {
+        this.#running.delete(reject);
+        if (this.#running.size === 0) this.#clear();
+      };
       this.#running.add(reject);
-      work(this.#controller.signal)
-        .then(resolve, reject)
-        .finally(() => {
-          this.#running.delete(reject);
-          if (this.#running.size === 0) this.#clear();
-        });
+      work(this.#controller.signal).then(
+        (value) => {
+          leave();
+          resolve(value);
+        },
+        (error) => {
+          leave();
+          reject(error);
+        },
+      );
     });
   }
 

@@ -30,6 +30,11 @@ const lifetime = 24 * 60 * minute;
 /** Least time between two fetches, unless there is no key at all. */
 const cooldown = 30 * second;
 
+/** Where the issuer of an app publishes its keys. @internal */
+export function keysUrl({ authUrl, appId }: ResolvedOptions): string {
+  return `${authUrl}/apps/${appId}/.well-known/jwks.json`;
+}
+
 /** Returns the keys of an issuer: fetched on first use, or those given in the options. */
 export function createKeys(options: ResolvedOptions): Keys {
   return options.jwks === undefined ? new FetchedKeys(options) : new GivenKeys(options.jwks);
@@ -84,7 +89,7 @@ class FetchedKeys implements Keys {
   #pending: Promise<void> | undefined;
 
   constructor(options: ResolvedOptions) {
-    this.#url = `${options.authUrl}/apps/${options.appId}/.well-known/jwks.json`;
+    this.#url = keysUrl(options);
     this.#fetch = boundedFetch(options.fetch, Math.min(options.timeout, 5 * second));
     this.#clock = options.clock;
   }
@@ -148,7 +153,8 @@ function backoff(failures: number): number {
   return Math.min(second * 2 ** (failures - 1), cooldown) * (1 - Math.random() / 2);
 }
 
-async function readKeySet(jwks: JsonWebKeySet): Promise<KeySet> {
+/** Reads the keys of a set that tokens may be signed with. @internal */
+export async function readKeySet(jwks: JsonWebKeySet): Promise<KeySet> {
   const find = createLocalJWKSet(jwks as Parameters<typeof createLocalJWKSet>[0]);
   const keys = new Map<string, CryptoKey>();
   for (const { kid } of jwks.keys) {

@@ -72,7 +72,7 @@ describe('code written for @passageidentity/passage-node 3', () => {
       expect.unreachable();
     } catch (error) {
       expect(error).toBeInstanceOf(PassageError);
-      expect((error as PassageError).message).toBe('The Passage API has refused the call');
+      expect((error as PassageError).message).toBe('The Passage API refused the call');
     }
   });
 

