@@ -19,10 +19,10 @@ const floors: readonly (readonly string[])[] = [
   ['logins'],
   ['users'],
   ['apps'],
-  ['service.ts', 'options.ts'],
+  ['service.ts', 'options.ts', 'settings.ts', 'appearance.ts'],
   ['delivery'],
   ['storage'],
-  ['errors.ts', 'urls.ts'],
+  ['errors.ts', 'urls.ts', 'strict.ts'],
 ];
 
 type Imports = ReadonlyMap<string, readonly string[]>;

@@ -84,7 +84,7 @@ describe.each<Placement>(['same origin', 'cross origin'])('passage-js from the %
 
 describe('passage-js', () => {
   it('adds, renames and deletes a passkey, and changes metadata', async () => {
-    const app = { userMetadataSchema: [{ fieldName: 'town', type: 'string' as const }] };
+    const app = { userMetadataSchema: [{ fieldName: 'town', type: 'string' as const, profile: true }] };
     await using frontEnd = await start('same origin', { app });
     await using visitor = await visitRecorded(browser);
     const { page } = visitor;

@@ -13,7 +13,7 @@ const commands: Record<string, (environment: Environment) => Promise<void>> = {
   },
   async 'create-app'(environment) {
     const server = await open(environment);
-    const made = server.created ?? (await server.apps.create(environment.options.app));
+    const made = server.created ?? (await server.apps.create(environment.app(false)));
     console.log(`PASSAGE_APP_ID=${made.appId}\nPASSAGE_API_KEY=${made.apiKey}`);
     await server.close();
   },
@@ -86,7 +86,7 @@ async function start(environment: Environment): Promise<void> {
 
 function open(environment: Environment): Promise<PassageServer> {
   const logger = pino({ level: environment.logLevel }, pino.destination(2));
-  return createPassageServer({ ...environment.options, logger });
+  return createPassageServer({ ...environment.options, app: environment.app(true), logger });
 }
 
 /** @throws TypeError that names the line that is no JSON */

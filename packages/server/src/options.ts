@@ -1,5 +1,8 @@
 import { BlockList, isIP } from 'node:net';
-import type { Delivery, Language } from './delivery/delivery.ts';
+import { z } from 'zod';
+import type { Delivery } from './delivery/delivery.ts';
+import { type NewApp, type ResolvedApp, readNewApp } from './settings.ts';
+import { isRecord, OptionError, parseStrict, strict } from './strict.ts';
 import { isSecureUrl } from './urls.ts';
 
 /** Gets what the server has to say; pino and console fit. Nothing secret is passed to it. */
@@ -9,121 +12,35 @@ export interface ServerLogger {
   error(fields: object, message: string): void;
 }
 
-export interface PassageServerOptions {
-  /**
-   * Public URL of the server, with the path it is mounted at, for example `https://www.example.com/passage`. Routes live below
-   * its path and tokens name it as their issuer. https, or http on loopback only.
-   */
-  baseUrl: string | undefined;
-  /** At least 32 random bytes, in base64: encrypts signing keys and peppers hashes. Keep it, for without it the database is of no use. */
-  secret: string | undefined;
-  /** SQLite file, `:memory:`, or a `postgres://` URL. Default is `.passage/passage.db`. */
-  database?: string | undefined;
-  /** App to make when the database has none. Default is an app whose `authOrigin` is the origin of `baseUrl`. */
-  app?: NewApp | undefined;
-  /** How codes and links reach users. Default is an outbox that keeps and prints them. */
-  delivery?: Delivery | undefined;
-  /**
-   * `passage`: look-ups say whether an address has an account, as the official front ends need. `strict`: known and unknown
-   * addresses get like answers. Default is `passage`.
-   */
-  enumeration?: 'passage' | 'strict' | undefined;
-  /** Addresses or CIDR ranges of reverse proxies whose `X-Forwarded-For` is believed. Default is none. */
-  trustedProxies?: readonly string[] | undefined;
-  /** Limits that differ from the defaults, or `false` for none. */
-  rateLimits?: Partial<RateLimits> | false | undefined;
-  /** Gets the log. Default is pino on standard error in the `passage-server` command, else silence. */
-  logger?: ServerLogger | undefined;
-  /** Current time, in milliseconds since the epoch. Default is `Date.now`. */
-  clock?: (() => number) | undefined;
-}
+const countRule = 'must be a whole number, 1 to 1000000000';
+const windowRule = 'must be a whole number of seconds, 1 to 31536000';
 
-export type MetadataType = 'string' | 'boolean' | 'integer' | 'date' | 'phone' | 'email';
+const limit = strict({
+  count: z.int(countRule).min(1, countRule).max(1_000_000_000, countRule),
+  /** In seconds. */
+  window: z.int(windowRule).min(1, windowRule).max(31_536_000, windowRule),
+});
 
-/** A field that users of the app may have in their metadata. */
-export interface MetadataField {
-  /** Made up when left out. */
-  id?: string | undefined;
-  /** Key in `user_metadata`. */
-  fieldName: string;
-  /** Label. Default is `fieldName`. */
-  friendlyName?: string | undefined;
-  /** Kind of value. `date` is text, `MM/DD/YYYY`. */
-  type: MetadataType;
-  /** Whether visitors may set it when they register. Default is true. */
-  registration?: boolean | undefined;
-  /** Whether users may change it. Default is true. */
-  profile?: boolean | undefined;
-}
+/** How often something may be done. `window` is in seconds. */
+export interface RateLimit extends z.output<typeof limit> {}
 
-export interface LayoutItem {
-  id: string;
-  h: number;
-  w: number;
-  x: number;
-  y: number;
-}
+export const limits = strict({
+  /** Codes and links sent to one address of an app. Default is 5 in 3600 seconds. */
+  messagesPerAddress: limit.default({ count: 5, window: 3_600 }),
+  /** Codes and links asked for from one IP address (of IPv6: one /64). Default is 30 in 3600 seconds. */
+  messagesPerIp: limit.default({ count: 30, window: 3_600 }),
+  /** Wrong codes typed for one address. Default is 15 in 3600 seconds. */
+  wrongCodesPerAddress: limit.default({ count: 15, window: 3_600 }),
+  /** Wrong codes, links and refresh tokens tried from one IP address. Default is 60 in 600 seconds. */
+  failuresPerIp: limit.default({ count: 60, window: 600 }),
+  /** Passkey ceremonies, look-ups and sign-ups begun from one IP address. Default is 240 in 60 seconds. */
+  startsPerIp: limit.default({ count: 240, window: 60 }),
+  /** Codes and links sent by one app. Default is 5000 in 3600 seconds. */
+  messagesPerApp: limit.default({ count: 5_000, window: 3_600 }),
+});
 
-/** Settings of an app. Whatever is left out keeps its value, or gets the default when the app is made. */
-export interface AppSettings {
-  /** Name shown to users. Default is `Passage`. */
-  name?: string | undefined;
-  /** Origin of the pages that log users in, for example `https://www.example.com`. Its host is the RP ID of passkeys. Default is the origin of `baseUrl`. */
-  authOrigin?: string | undefined;
-  /** Further origins that may log in: pages under the same RP ID, or `android:apk-key-hash:…`. Default is none. */
-  additionalAuthOrigins?: readonly string[] | undefined;
-  /** Where users may be sent after login, besides paths and pages of the app's origins: exact URLs. Default is none. */
-  allowedCallbackUrls?: readonly string[] | undefined;
-  /** Path to go to after login. Default is `/`. */
-  redirectUrl?: string | undefined;
-  /** Path of the page that magic links open. Default is the server's own login page if it is on `authOrigin`, else `/login`. */
-  loginUrl?: string | undefined;
-  /** What users are known by. Default is `both`. */
-  allowedIdentifier?: 'email' | 'phone' | 'both' | undefined;
-  /** What a user must have. Default is `either`. */
-  requiredIdentifier?: 'email' | 'phone' | 'both' | 'either' | undefined;
-  /** Whether a visitor has to prove the address before a passkey is made. Default is false. */
-  requireIdentifierVerification?: boolean | undefined;
-  /** Whether visitors may register. Default is true. */
-  publicSignup?: boolean | undefined;
-  /** Whether users see their profile in the official front end. Default is true. */
-  profileManagement?: boolean | undefined;
-  /** Ways to log in. Lifetimes in seconds, at least 60. Default is all three, codes for 5 minutes, links for 10. */
-  authMethods?:
-    | {
-        passkeys?: { enabled?: boolean | undefined } | undefined;
-        otp?: { enabled?: boolean | undefined; ttl?: number | undefined } | undefined;
-        magicLink?: { enabled?: boolean | undefined; ttl?: number | undefined } | undefined;
-      }
-    | undefined;
-  /** Lifetime of access tokens, in minutes, at least 5. Default is 15. */
-  sessionTimeoutLength?: number | undefined;
-  /** Whether a login gives a refresh token. Default is true. */
-  refreshEnabled?: boolean | undefined;
-  /** Time after which a user has to log in again, in seconds. Default is 2592000 (30 days). */
-  refreshAbsoluteLifetime?: number | undefined;
-  /** Time without use after which a user has to log in again, in seconds. Default is 432000 (5 days). */
-  refreshInactivityLifetime?: number | undefined;
-  /** Age of a login that may still add a passkey, in seconds. Default is 43200 (12 hours). */
-  deviceAddMaxAge?: number | undefined;
-  /** Whether passkeys must verify the user by PIN or biometrics (`required`) or may only prove presence. Default is `preferred`. */
-  userVerification?: 'required' | 'preferred' | undefined;
-  /** Language of messages when the request names none. Default is `en`. */
-  defaultLanguage?: Language | undefined;
-  /** Keys of user metadata. Default is none. */
-  userMetadataSchema?: readonly MetadataField[] | undefined;
-  /** Order of metadata fields in the official front end. */
-  layouts?:
-    | { profile?: readonly LayoutItem[] | undefined; registration?: readonly LayoutItem[] | undefined }
-    | undefined;
-  /** Whether the official front end shows Passage's name. Default is false. */
-  passageBranding?: boolean | undefined;
-  elementCustomization?: ElementCustomization | undefined;
-  elementCustomizationDark?: ElementCustomization | undefined;
-}
-
-/** Look of the official front end: wire names, as in its documentation. Colors are CSS hex, sizes pixels. */
-export type ElementCustomization = Readonly<Record<string, string | number>>;
+/** Limits, each counted in the database, so that neither a restart nor a second process resets them. */
+export interface RateLimits extends z.output<typeof limits> {}
 
 /** A user of another Passage server, by the names of the Management API. One of `email` and `phone` is required. */
 export interface ImportedUser {
@@ -145,127 +62,141 @@ export interface ImportedUser {
   created_at?: string | undefined;
 }
 
-/** An app to make. Ids, keys and passkeys can be brought along from elsewhere. */
-export interface NewApp extends AppSettings {
-  /** Id to keep. Default is a random one. */
-  id?: string | undefined;
-  /** API key to accept, ten letters or digits, a dot, 64 more. Default is a random one. */
-  apiKey?: string | undefined;
-  /** Private RSA key to sign with, at least 2048 bits. Default is a new one. */
-  signingKey?: JsonWebKey | undefined;
-}
+const isFunction = (value: unknown) => typeof value === 'function';
+const has = (value: unknown, ...names: string[]) =>
+  isRecord(value) && names.every((name) => isFunction(value[name]));
 
-/** How often something may be done. `window` is in seconds. */
-export interface RateLimit {
-  count: number;
-  window: number;
-}
+/** An option that must be set, and yet may be read from an environment that lacks it. */
+const required = <Output>(schema: z.ZodType<Output, string>) =>
+  schema as z.ZodType<Output, string | undefined>;
 
-/** Limits, each counted in the database, so that neither a restart nor a second process resets them. */
-export interface RateLimits {
-  /** Codes and links sent to one address of an app. */
-  messagesPerAddress: RateLimit;
-  /** Codes and links asked for from one IP address (of IPv6: one /64). */
-  messagesPerIp: RateLimit;
-  /** Wrong codes typed for one address. */
-  wrongCodesPerAddress: RateLimit;
-  /** Wrong codes, links and refresh tokens tried from one IP address. */
-  failuresPerIp: RateLimit;
-  /** Passkey ceremonies, look-ups and sign-ups begun from one IP address. */
-  startsPerIp: RateLimit;
-  /** Codes and links sent by one app. */
-  messagesPerApp: RateLimit;
-}
+const baseUrlRule =
+  'must be an https URL, or http on this machine, without query, fragment and credentials (http elsewhere in a private network: see "allowPrivateHttp")';
+const secretRule =
+  'must be at least 32 random bytes in base64, made once, for example by: openssl rand -base64 32';
+const databaseRule = 'must be the path of a SQLite file, or a postgres:// URL';
 
-export interface ResolvedOptions {
+export const options = strict({
+  /**
+   * Public URL of the server, with the path it is mounted at, for example `https://www.example.com/passage`. Routes live below
+   * its path and tokens name it as their issuer. https, or http on loopback. Required.
+   */
+  baseUrl: required(z.string(baseUrlRule).refine(isBaseUrl, baseUrlRule)),
+  /** At least 32 random bytes, in base64: encrypts signing keys and peppers hashes. Keep it safe: the database is unusable without it. Required. */
+  secret: required(z.string(secretRule).transform(readBytes).refine(isRandom, secretRule)),
+  /** SQLite file, `:memory:`, or a `postgres://` URL. Default is `.passage/passage.db`. */
+  database: z.string(databaseRule).refine(isDatabase, databaseRule).default('.passage/passage.db'),
+  /** App to make when the database has none. Default is an app whose `authOrigin` is the origin of `baseUrl`. */
+  app: z.custom<NewApp>(isRecord, 'must be an object').optional(),
+  /** How codes and links reach users: `smtp()`, `webhook()`, `outbox()`, or your own `send`. Default is an outbox that keeps and prints them. */
+  delivery: z
+    .custom<Delivery>(
+      (value) => has(value, 'send'),
+      'must be smtp(), webhook(), outbox() or an object with send()',
+    )
+    .optional(),
+  /**
+   * `passage`: look-ups say whether an address has an account, as the official front ends need. `strict`: known and unknown
+   * addresses get like answers. Default is `passage`.
+   */
+  enumeration: z.enum(['passage', 'strict']).default('passage'),
+  /** Addresses or CIDR ranges of reverse proxies whose `X-Forwarded-For` is believed. Default is none. */
+  trustedProxies: z
+    .array(
+      z.string().refine((entry) => readSubnet(entry) !== undefined, 'must be an IP address or a CIDR range'),
+    )
+    .readonly()
+    .default([]),
+  /** Limits that differ from the defaults, or `false` for none. Default is the table below. */
+  rateLimits: z.union([z.literal(false), limits], 'must be false or an object').prefault({}),
+  /**
+   * Whether `baseUrl` may be http also on private addresses and on names without a dot or below `.internal`, `.local` and `.svc`,
+   * as inside a cluster. Whoever can listen in that network can then take over sessions. Default is `false`.
+   */
+  allowPrivateHttp: z.boolean().default(false),
+  /** Gets the log by `info`, `warn` and `error`, as pino and console have them. Default is pino on standard error in the `passage-server` command, else silence. */
+  logger: z
+    .custom<ServerLogger>(
+      (value) => has(value, 'info', 'warn', 'error'),
+      'must have info(), warn() and error()',
+    )
+    .default({ info() {}, warn() {}, error() {} }),
+  /** Current time, in milliseconds since the epoch. Default is `Date.now`. */
+  clock: z.custom<() => number>(isFunction, 'must be a function').default(() => Date.now),
+});
+
+export interface PassageServerOptions extends z.input<typeof options> {}
+
+export interface ResolvedOptions
+  extends Omit<z.output<typeof options>, 'app' | 'rateLimits' | 'trustedProxies'> {
   /** `baseUrl` without a slash at its end. */
   baseUrl: string;
   origin: string;
   /** Path that everything lives below: empty, or with a slash at its start and none at its end. */
   basePath: string;
-  secret: Uint8Array;
-  database: string;
-  app: NewApp;
-  delivery: Delivery | undefined;
+  app: ResolvedApp;
   strict: boolean;
   trustedProxies: BlockList;
   rateLimits: RateLimits | undefined;
-  logger: ServerLogger;
-  clock: () => number;
 }
 
-const defaultRateLimits: RateLimits = {
-  messagesPerAddress: { count: 5, window: 3_600 },
-  messagesPerIp: { count: 10, window: 3_600 },
-  wrongCodesPerAddress: { count: 15, window: 3_600 },
-  failuresPerIp: { count: 60, window: 600 },
-  startsPerIp: { count: 240, window: 60 },
-  messagesPerApp: { count: 5_000, window: 3_600 },
-};
-
-const silence: ServerLogger = { info() {}, warn() {}, error() {} };
-
 /** @throws TypeError when an option is missing or makes no sense, naming it */
-export function resolveOptions(options: PassageServerOptions): ResolvedOptions {
-  const url = readBaseUrl(options.baseUrl);
+export function resolveOptions(given: PassageServerOptions): ResolvedOptions {
+  const resolved = parseStrict(options, given, 'option');
+  const url = new URL(resolved.baseUrl);
+  if (!isSecureUrl(url, resolved.allowPrivateHttp)) throw new OptionError('baseUrl', baseUrlRule, 'option');
   const basePath = url.pathname.replace(/\/+$/, '');
   return {
+    ...resolved,
     baseUrl: url.origin + basePath,
     origin: url.origin,
     basePath,
-    secret: readSecret(options.secret),
-    database: readDatabase(options.database || undefined),
-    app: options.app ?? {},
-    delivery: options.delivery,
-    strict: options.enumeration === 'strict',
-    trustedProxies: readProxies(options.trustedProxies ?? []),
-    rateLimits: options.rateLimits === false ? undefined : { ...defaultRateLimits, ...options.rateLimits },
-    logger: options.logger ?? silence,
-    clock: options.clock ?? Date.now,
+    app: readNewApp(resolved.app ?? {}),
+    strict: resolved.enumeration === 'strict',
+    trustedProxies: readProxies(resolved.trustedProxies),
+    rateLimits: resolved.rateLimits || undefined,
   };
-}
-
-/** @throws TypeError when tokens could not be trusted under it */
-export function readBaseUrl(text: string | undefined): URL {
-  const rule =
-    '"baseUrl" option must be an https URL, or http on this machine, without query, fragment and credentials';
-  if (typeof text !== 'string' || !URL.canParse(text)) throw new TypeError(rule);
-  const url = new URL(text);
-  if (!isSecureUrl(url) || url.search || url.hash || url.username || url.password || /[?#]$/.test(text))
-    throw new TypeError(rule);
-  return url;
 }
 
 /** @throws TypeError when it is too short, or not base64 */
 export function readSecret(text: string | undefined): Uint8Array {
-  const rule =
-    '"secret" option must be at least 32 random bytes in base64, made once, for example by: openssl rand -base64 32';
-  if (typeof text !== 'string' || !/^[\w+/-]+={0,2}$/.test(text.trim())) throw new TypeError(rule);
-  const bytes = Buffer.from(text.trim(), 'base64');
-  // Text typed by hand repeats itself; 32 random bytes with fewer than 16 different ones do not happen.
-  if (bytes.length < 32 || new Set(bytes).size < 16) throw new TypeError(rule);
-  return bytes;
+  return parseStrict(options.pick({ secret: true }), { secret: text }, 'option').secret;
 }
 
-/** @throws TypeError for another kind of database */
-export function readDatabase(location = '.passage/passage.db'): string {
-  // One letter and a colon is a drive of Windows.
-  if (/^\w{2,}:/.test(location) && !/^postgres(ql)?:\/\//.test(location)) {
-    throw new TypeError('"database" option must be the path of a SQLite file, or a postgres:// URL');
-  }
-  return location;
+function isBaseUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const url = new URL(text);
+  return /^https?:$/.test(url.protocol) && !/[?#]/.test(text) && !url.username && !url.password;
+}
+
+function readBytes(text: string): Uint8Array {
+  return /^[\w+/-]+={0,2}$/.test(text.trim()) ? Buffer.from(text.trim(), 'base64') : new Uint8Array();
+}
+
+/** Text typed by hand repeats itself; 32 random bytes with fewer than 16 different ones do not happen. */
+function isRandom(bytes: Uint8Array): boolean {
+  return bytes.length >= 32 && new Set(bytes).size >= 16;
+}
+
+/** A path must not look like the URL of another database, nor have the quotes of an env file. One letter and a colon is a drive of Windows. */
+function isDatabase(location: string): boolean {
+  if (/^postgres(ql)?:\/\//.test(location)) return true;
+  return location !== '' && !/^\w{2,}:/.test(location) && !/["'\p{Cc}]|^\s|\s$/u.test(location);
+}
+
+function readSubnet(entry: string): [address: string, bits: number, family: 'ipv4' | 'ipv6'] | undefined {
+  const [, address = '', prefix] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(entry) ?? [];
+  const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
+  const most = family === 'ipv6' ? 128 : 32;
+  const bits = prefix === undefined ? most : Number(prefix);
+  return isIP(address) && bits <= most ? [address, bits, family] : undefined;
 }
 
 function readProxies(entries: readonly string[]): BlockList {
   const list = new BlockList();
   for (const entry of entries) {
-    const [address = '', prefix] = entry.split('/');
-    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
-    const bits = prefix === undefined ? (family === 'ipv6' ? 128 : 32) : Number(prefix);
-    if (!isIP(address) || !Number.isInteger(bits) || bits < 0 || bits > (family === 'ipv6' ? 128 : 32)) {
-      throw new TypeError('"trustedProxies" option must be IP addresses or CIDR ranges');
-    }
-    list.addSubnet(address, bits, family);
+    const subnet = readSubnet(entry);
+    if (subnet) list.addSubnet(...subnet);
   }
   return list;
 }

@@ -1,6 +1,7 @@
 import type { Counter, Histogram, Registry } from 'prom-client';
-import type { Delivery, Language } from './delivery/delivery.ts';
-import type { ElementCustomization, LayoutItem, MetadataField, ResolvedOptions } from './options.ts';
+import type { Delivery } from './delivery/delivery.ts';
+import type { ResolvedOptions } from './options.ts';
+import type { StoredSettings } from './settings.ts';
 import type { Queries, Storage } from './storage/database.ts';
 import type { Secrets } from './storage/secrets.ts';
 
@@ -16,41 +17,6 @@ export interface Service {
   readonly clock: () => number;
   /** Apps as last read, by id. */
   readonly knownApps: Map<string, App>;
-}
-
-/** Settings with nothing left out. */
-export interface StoredSettings {
-  name: string;
-  authOrigin: string;
-  additionalAuthOrigins: readonly string[];
-  allowedCallbackUrls: readonly string[];
-  redirectUrl: string;
-  loginUrl: string;
-  allowedIdentifier: 'email' | 'phone' | 'both';
-  requiredIdentifier: 'email' | 'phone' | 'both' | 'either';
-  requireIdentifierVerification: boolean;
-  publicSignup: boolean;
-  profileManagement: boolean;
-  authMethods: { passkeys: { enabled: boolean }; otp: Timed; magicLink: Timed };
-  sessionTimeoutLength: number;
-  refreshEnabled: boolean;
-  refreshAbsoluteLifetime: number;
-  refreshInactivityLifetime: number;
-  deviceAddMaxAge: number;
-  userVerification: 'required' | 'preferred';
-  defaultLanguage: Language;
-  userMetadataSchema: readonly Required<{
-    [K in keyof MetadataField]: Exclude<MetadataField[K], undefined>;
-  }>[];
-  layouts: { profile: readonly LayoutItem[]; registration: readonly LayoutItem[] };
-  passageBranding: boolean;
-  elementCustomization: ElementCustomization;
-  elementCustomizationDark: ElementCustomization;
-}
-
-interface Timed {
-  enabled: boolean;
-  ttl: number;
 }
 
 /** Public key, as the JWKS lists it. */

@@ -1,8 +1,12 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { type AuthenticatorOptions, VirtualAuthenticator } from '@passage-auth/testing';
 import { outbox } from '../src/delivery/outbox.ts';
-import { createPassageServer, type PassageServer } from '../src/index.ts';
-import type { NewApp, PassageServerOptions } from '../src/options.ts';
+import {
+  createPassageServer,
+  type NewApp,
+  type PassageServer,
+  type PassageServerOptions,
+} from '../src/index.ts';
 import type { TestDatabase } from './databases.ts';
 
 /** Made once: making one takes longer than most tests. */

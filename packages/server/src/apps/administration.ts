@@ -1,10 +1,17 @@
 import { WireError } from '../errors.ts';
-import type { AppSettings, ImportedUser, NewApp } from '../options.ts';
-import type { App, Service, StoredSettings } from '../service.ts';
+import type { ImportedUser } from '../options.ts';
+import type { App, Service } from '../service.ts';
+import {
+  type AppSettings,
+  type NewApp,
+  type ResolvedApp,
+  readNewApp,
+  type StoredSettings,
+} from '../settings.ts';
 import type { Queries } from '../storage/database.ts';
 import { hashApiKey, randomText } from '../storage/secrets.ts';
 import { requireApp } from './apps.ts';
-import { changeSettings, defaultSettings } from './settings.ts';
+import { changeSettings, readSettings } from './settings.ts';
 
 /** An app and its settings. */
 export interface AppDescription extends Readonly<StoredSettings> {
@@ -60,7 +67,10 @@ type ImportUsers = (
 export function createAdministration(service: Service, importUsers: ImportUsers): PassageApps {
   const { db } = service;
   const apps: PassageApps = {
-    create: (app = {}) => db.transaction().execute((trx) => createApp(service, trx, app)),
+    create: async (app = {}) => {
+      const resolved = readNewApp(app);
+      return db.transaction().execute((trx) => createApp(service, trx, resolved));
+    },
     async list() {
       const rows = await db.selectFrom('apps').selectAll().orderBy('created_at').orderBy('id').execute();
       return rows.map(describe);
@@ -73,7 +83,7 @@ export function createAdministration(service: Service, importUsers: ImportUsers)
       db.transaction().execute(async (trx) => {
         const row = await trx.selectFrom('apps').selectAll().where('id', '=', appId).executeTakeFirst();
         if (!row) throw new WireError('app_not_found');
-        const changed = changeSettings(JSON.parse(row.settings), settings, randomText);
+        const changed = changeSettings(readSettings(row.settings), settings);
         const next = { settings: JSON.stringify(changed), updated_at: service.clock() };
         await trx.updateTable('apps').set(next).where('id', '=', appId).execute();
         return describe({ ...row, ...next });
@@ -130,19 +140,13 @@ export function createFirstApp(service: Service): Promise<{ appId: string; apiKe
   });
 }
 
-async function createApp(service: Service, trx: Queries, { id, apiKey, signingKey, ...settings }: NewApp) {
-  if (id !== undefined && !/^[\w-]{1,64}$/.test(id)) {
-    throw new TypeError('"id" of an app must be 1 to 64 letters, digits, - and _');
-  }
+async function createApp(service: Service, trx: Queries, app: ResolvedApp) {
+  const { id: appId = randomText(), apiKey, signingKey, ...settings } = app;
   const now = service.clock();
-  const appId = id ?? randomText();
   const { origin, basePath } = service.options;
-  const own = settings.authOrigin === undefined || settings.authOrigin.replace(/\/$/, '') === origin;
-  const stored = changeSettings(
-    defaultSettings(origin, own ? `${basePath}/login` : '/login'),
-    settings,
-    randomText,
-  );
+  const authOrigin = settings.authOrigin ?? origin;
+  const loginUrl = settings.loginUrl ?? (authOrigin === origin ? `${basePath}/login` : '/login');
+  const stored: StoredSettings = { ...settings, authOrigin, loginUrl };
   const row = { id: appId, settings: JSON.stringify(stored), created_at: now, updated_at: now };
   const inserted = await trx
     .insertInto('apps')
@@ -156,11 +160,13 @@ async function createApp(service: Service, trx: Queries, { id, apiKey, signingKe
   return { appId, apiKey: key.apiKey };
 }
 
-async function insertApiKey(service: Service, queries: Queries, appId: string, name: string, given?: string) {
-  if (given !== undefined && !/^[A-Za-z0-9]{10}\.[A-Za-z0-9]{64}$/.test(given)) {
-    throw new TypeError('"apiKey" must be ten letters or digits, a dot, and 64 more');
-  }
-  const apiKey = given ?? `${randomText(10)}.${randomText(64)}`;
+async function insertApiKey(
+  service: Service,
+  queries: Queries,
+  appId: string,
+  name: string,
+  apiKey = `${randomText(10)}.${randomText(64)}`,
+) {
   const id = randomText();
   await queries
     .insertInto('api_keys')
@@ -179,5 +185,5 @@ async function insertApiKey(service: Service, queries: Queries, appId: string, n
 }
 
 function describe(row: { id: string; settings: string; created_at: number }): AppDescription {
-  return { ...(JSON.parse(row.settings) as StoredSettings), id: row.id, createdAt: new Date(row.created_at) };
+  return { ...readSettings(row.settings), id: row.id, createdAt: new Date(row.created_at) };
 }

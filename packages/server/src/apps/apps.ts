@@ -1,6 +1,7 @@
 import { WireError } from '../errors.ts';
-import type { App, Service, StoredSettings } from '../service.ts';
+import type { App, Service } from '../service.ts';
 import { hashApiKey } from '../storage/secrets.ts';
+import { readSettings } from './settings.ts';
 
 /**
  * Finds an app. While the database does not answer, the app as last seen: its keys have to be readable then too.
@@ -19,7 +20,7 @@ export async function requireApp(service: Service, id: string): Promise<App> {
     throw new WireError('app_not_found');
   }
   if (!('created_at' in row)) return row;
-  const settings = JSON.parse(row.settings) as StoredSettings;
+  const settings = readSettings(row.settings);
   const app: App = { id: row.id, createdAt: row.created_at, settings };
   if (service.knownApps.size < 1_000) service.knownApps.set(id, app);
   return app;

@@ -1,5 +1,5 @@
 import type { App, Service } from '../service.ts';
-import { isPath } from './settings.ts';
+import { isPath } from '../settings.ts';
 
 /** True for an origin that may call the Auth API: the app's own, and the server's, where the login page is. */
 export function isAllowedOrigin(service: Service, { settings }: App, origin: string): boolean {

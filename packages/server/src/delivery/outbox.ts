@@ -1,13 +1,25 @@
+import { z } from 'zod';
+import { parseStrict, strict } from '../strict.ts';
 import type { Delivery, Message, MessageKind, OutboxMessage } from './delivery.ts';
 
-export interface OutboxOptions {
-  /** Number of messages to keep; the oldest are dropped. Default is 100. */
-  limit?: number | undefined;
+const isFunction = (value: unknown) => typeof value === 'function';
+const limitRule = 'must be a whole number, 0 to 1000000';
+
+const schema = strict({
+  /** Number of messages to keep; the oldest are dropped. Default is `100`. */
+  limit: z.int(limitRule).min(0, limitRule).max(1_000_000, limitRule).default(100),
   /** Gets one line for each message, or `false` to be quiet. Default is `console.info`. */
-  print?: ((line: string) => void) | false | undefined;
+  print: z
+    .custom<((line: string) => void) | false>(
+      (value) => value === false || isFunction(value),
+      'must be a function or false',
+    )
+    .default(() => console.info),
   /** Current time, in milliseconds since the epoch. Default is `Date.now`. */
-  clock?: (() => number) | undefined;
-}
+  clock: z.custom<() => number>(isFunction, 'must be a function').default(() => Date.now),
+});
+
+export interface OutboxOptions extends z.input<typeof schema> {}
 
 export interface Outbox extends Delivery {
   /** What was sent, oldest first. */
@@ -22,7 +34,7 @@ export interface Outbox extends Delivery {
  * `print` alone, never to the server's log.
  */
 export function outbox(options: OutboxOptions = {}): Outbox {
-  const { limit = 100, print = console.info, clock = Date.now } = options;
+  const { limit, print, clock } = parseStrict(schema, options, 'option');
   const messages: OutboxMessage[] = [];
   return {
     messages,

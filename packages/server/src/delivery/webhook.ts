@@ -1,21 +1,33 @@
 import { createHmac, randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import { z } from 'zod';
+import { OptionError, parseStrict, strict } from '../strict.ts';
 import { isSecureUrl } from '../urls.ts';
 import type { Delivery, Message } from './delivery.ts';
 import { DeliveryError } from './error.ts';
 
-export interface WebhookOptions {
-  /** Where to POST messages. https, or http on loopback only. */
-  url: string;
-  /** Key of the signature: 24 to 64 random bytes in base64, with or without the prefix `whsec_`. */
-  secret: string;
-  /** Limit of each try, in milliseconds. Default is 5000. */
-  timeout?: number | undefined;
-  /** Tries after the first one when the receiver is unreachable, slow or answers 429 or 5xx. Default is 2. */
-  retries?: number | undefined;
+const urlRule =
+  'must be an https URL without credentials, or http on this machine (http elsewhere in a private network: see "allowPrivateHttp")';
+const secretRule = 'must be 24 to 64 random bytes in base64';
+const timeoutRule = 'must be a whole number of milliseconds, 1 to 600000';
+const retriesRule = 'must be a whole number, 0 to 10';
+
+const schema = strict({
+  /** Where to POST messages. https, or http on loopback. Required. */
+  url: z.string(urlRule).refine((text) => URL.canParse(text) && !new URL(text).username, urlRule),
+  /** Key of the signature: 24 to 64 random bytes in base64, with or without the prefix `whsec_`. Required. */
+  secret: z.string(secretRule).refine((text) => readSecret(text) !== undefined, secretRule),
+  /** Limit of each try, in milliseconds. Default is `5000`. */
+  timeout: z.int(timeoutRule).min(1, timeoutRule).max(600_000, timeoutRule).default(5_000),
+  /** Tries after the first one when the receiver is unreachable, slow or answers 429 or 5xx. Default is `2`. */
+  retries: z.int(retriesRule).min(0, retriesRule).max(10, retriesRule).default(2),
+  /** Whether `url` may be http also on private addresses and on names of a private network, as inside a cluster. Default is `false`. */
+  allowPrivateHttp: z.boolean().default(false),
   /** Replaces the global `fetch`. */
-  fetch?: typeof fetch | undefined;
-}
+  fetch: z.custom<typeof fetch>((value) => typeof value === 'function', 'must be a function').optional(),
+});
+
+export interface WebhookOptions extends z.input<typeof schema> {}
 
 /**
  * Returns a delivery that posts every message, e-mail and SMS alike, to a service of yours.
@@ -27,15 +39,16 @@ export interface WebhookOptions {
  * @throws TypeError when an option cannot be used
  */
 export function webhook(options: WebhookOptions): Delivery {
-  const { timeout = 5_000, retries = 2 } = options;
-  const url = readUrl(options.url);
-  const key = readSecret(options.secret);
+  const { timeout, retries, allowPrivateHttp, ...given } = parseStrict(schema, options, 'option');
+  const url = new URL(given.url);
+  if (!isSecureUrl(url, allowPrivateHttp)) throw new OptionError('url', urlRule, 'option');
+  const key = readSecret(given.secret) as Buffer;
   return {
     async send(message) {
       const id = `msg_${randomUUID()}`;
       const body = JSON.stringify(payload(message));
       for (let attempt = 0; ; attempt++) {
-        const failure = await post(options.fetch ?? fetch, url, timeout, body, sign(key, id, body));
+        const failure = await post(given.fetch ?? fetch, url, timeout, body, sign(key, id, body));
         if (!failure) return;
         if (failure.failure === 'rejected' || attempt >= retries) throw failure;
         await delay(200 * 4 ** attempt);
@@ -95,19 +108,9 @@ async function post(
   }
 }
 
-function readUrl(text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (!url || !isSecureUrl(url) || url.username) {
-    throw new TypeError('"url" option must be an https URL without credentials, or http on loopback');
-  }
-  return url;
-}
-
-function readSecret(text: string): Buffer {
+function readSecret(text: string): Buffer | undefined {
   const encoded = text.replace(/^whsec_/, '');
   const key = Buffer.from(encoded, 'base64');
-  if (!/^[A-Za-z0-9+/]+=*$/.test(encoded) || key.length < 24 || key.length > 64) {
-    throw new TypeError('"secret" option must be 24 to 64 random bytes in base64');
-  }
-  return key;
+  const good = /^[A-Za-z0-9+/]+=*$/.test(encoded) && key.length >= 24 && key.length <= 64;
+  return good ? key : undefined;
 }

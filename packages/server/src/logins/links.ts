@@ -1,6 +1,6 @@
-import { isPath } from '../apps/settings.ts';
 import { WireError } from '../errors.ts';
 import type { App, Client, Service } from '../service.ts';
+import { isPath } from '../settings.ts';
 import type { Queries } from '../storage/database.ts';
 import type { LinkRow, UserRow } from '../storage/schema.ts';
 import { randomText } from '../storage/secrets.ts';

@@ -211,8 +211,8 @@ describeDatabases('Management API', (make) => {
 describeDatabases('User metadata', (make) => {
   const app = {
     userMetadataSchema: [
-      { fieldName: 'name', type: 'string' },
-      { fieldName: 'vip', type: 'boolean', registration: false, profile: false },
+      { fieldName: 'name', type: 'string', registration: true, profile: true },
+      { fieldName: 'vip', type: 'boolean' },
       { fieldName: 'age', type: 'integer' },
       { fieldName: 'born', type: 'date' },
       { fieldName: 'mobile', type: 'phone' },
@@ -249,6 +249,20 @@ describeDatabases('User metadata', (make) => {
     expect((await set({ name: 'Ada' })).body.user.user_metadata).toEqual({ vip: true, name: 'Ada' });
     const { body } = await server.auth('GET', '/currentuser/user-metadata', undefined, { token });
     expect(body).toEqual({ user_metadata: { vip: true, name: 'Ada' } });
+  });
+
+  // A field that nothing was said of may hold a role.
+  it('keeps fields that were not opened for the back end', async () => {
+    const closed = { userMetadataSchema: [{ fieldName: 'role', type: 'string' as const }] };
+    await using server = await TestServer.start(make, { app: closed });
+    const { token, id } = await server.signIn(ada);
+    const user_metadata = { role: 'admin' };
+    const patch = await server.auth('PATCH', '/currentuser/user-metadata', { user_metadata }, { token });
+    expect(patch.status).toBe(400);
+    const signUp = await server.auth('POST', '/users', { identifier: 'eve@example.com', user_metadata });
+    expect(signUp.status).toBe(400);
+    const managed = await server.manage('PATCH', `/users/${id}`, { user_metadata });
+    expect(managed.body.user.user_metadata).toEqual(user_metadata);
   });
 
   it('lets visitors set the fields of registration only', async () => {

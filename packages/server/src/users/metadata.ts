@@ -1,6 +1,5 @@
 import { WireError } from '../errors.ts';
-import type { MetadataType } from '../options.ts';
-import type { StoredSettings } from '../service.ts';
+import type { MetadataType, StoredSettings } from '../settings.ts';
 import { readEmail, readPhone } from './identifiers.ts';
 
 export type Metadata = Record<string, unknown>;
