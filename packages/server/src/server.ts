@@ -5,6 +5,7 @@ import type { OutboxMessage } from './delivery/delivery.ts';
 import { outbox } from './delivery/outbox.ts';
 import { WireError } from './errors.ts';
 import { createClientReader } from './http/client.ts';
+import { createHints } from './http/hints.ts';
 import { type Listener, openListener } from './http/listener.ts';
 import { createMetrics } from './http/metrics.ts';
 import { answerNode } from './http/node.ts';
@@ -89,6 +90,7 @@ function assemble(
   const { basePath } = service.options;
   const clients = createClientReader(service.options.trustedProxies);
   const sweeping = setInterval(() => void sweepQuietly(service), 10 * 60_000).unref();
+  const hint = createHints(service);
   const http = createHttp(service, clients.read);
   let listener: Listener | undefined;
   let closing: Promise<void> | undefined;
@@ -97,7 +99,12 @@ function assemble(
     try {
       const url = new URL(request.url);
       const below = url.pathname === basePath || url.pathname.startsWith(`${basePath}/`);
-      if (!below) return new WireError('not_found').toResponse();
+      if (!below) {
+        if (topLevel.test(url.pathname)) {
+          hint('prefix', { expected: `${basePath}/` }, strippedPrefix);
+        }
+        return new WireError('not_found').toResponse();
+      }
       url.pathname = url.pathname.slice(basePath.length) || '/';
       const inner = new Request(url, request);
       clients.note(inner, connection?.remoteAddress);
@@ -132,6 +139,11 @@ function assemble(
     },
   };
 }
+
+/** Paths of the server as they look once a proxy has taken the prefix off. */
+const topLevel = /^\/(?:(?:auth|api)\/v1\/|(?:login|livez|readyz|metrics)$)/;
+const strippedPrefix =
+  'A request without the path of "baseUrl" would exist with it: the proxy in front of the server must not strip the prefix';
 
 async function sweepQuietly(service: Service): Promise<void> {
   await sweep(service.db, service.clock()).catch((error: Error) => {

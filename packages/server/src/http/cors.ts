@@ -2,22 +2,33 @@ import type { Hono } from 'hono';
 import { requireApp } from '../apps/apps.ts';
 import { isAllowedOrigin } from '../apps/origins.ts';
 import { WireError } from '../errors.ts';
-import type { Service } from '../service.ts';
+import type { App, Service } from '../service.ts';
+import { createHints } from './hints.ts';
 import type { HttpEnvironment } from './routes.ts';
 
 const allowedHeaders = ['authorization', 'content-type', 'passage-version', 'passage-element-version'];
 
-/** Pages of the app's origins may call the Auth API; those of others may not even change anything. The Management API is not for pages. */
+/**
+ * Pages of the app's origins may call the Auth API; those of others may not even change anything. The Management API is not
+ * for pages. Of an app that does not exist every page may read that it does not.
+ */
 export function addCors(hono: Hono<HttpEnvironment>, service: Service): void {
+  const hint = createHints(service);
   hono.use('/auth/v1/apps/:app_id/*', async (context, next) => {
     const origin = context.req.header('origin');
     if (origin === undefined) return next();
-    const app = await requireApp(service, context.req.param('app_id'));
-    const allowed = isAllowedOrigin(service, app, origin);
-    const preflight = context.req.method === 'OPTIONS';
-    const safe = preflight || context.req.method === 'GET' || context.req.method === 'HEAD';
-    if (!allowed && !safe) throw new WireError('operation_not_allowed', 'Origin is not allowed');
-    if (preflight) context.res = new Response(null, { status: 204 });
+    const { method } = context.req;
+    const app = await findApp(service, context.req.param('app_id'));
+    const allowed = !app || isAllowedOrigin(service, app, origin);
+    if (!allowed) {
+      hint(
+        app.id,
+        { app: app.id, origin: origin.slice(0, 200) },
+        'A page of an origin that the app does not list called the Auth API: add it to the setting "authOrigin" or "additionalAuthOrigins"',
+      );
+      if (!isSafe(method)) throw new WireError('operation_not_allowed', 'Origin is not allowed');
+    }
+    if (method === 'OPTIONS') context.res = new Response(null, { status: 204 });
     else await next();
     // Set last, so that refusals carry them too: the page is to read why.
     const { headers } = context.res;
@@ -25,9 +36,23 @@ export function addCors(hono: Hono<HttpEnvironment>, service: Service): void {
     if (!allowed) return;
     headers.set('Access-Control-Allow-Origin', origin);
     headers.set('Access-Control-Expose-Headers', 'Retry-After');
-    if (!preflight) return;
+    if (method !== 'OPTIONS') return;
     headers.set('Access-Control-Allow-Methods', 'GET, POST, PATCH, DELETE');
     headers.set('Access-Control-Allow-Headers', allowedHeaders.join(', '));
     headers.set('Access-Control-Max-Age', '600');
   });
+}
+
+/** RFC 9110 §9.2.1, of the methods that routes have. */
+function isSafe(method: string): boolean {
+  return method === 'GET' || method === 'HEAD' || method === 'OPTIONS';
+}
+
+async function findApp(service: Service, id: string): Promise<App | undefined> {
+  try {
+    return await requireApp(service, id);
+  } catch (error) {
+    if (error instanceof WireError && error.status === 404) return undefined;
+    throw error;
+  }
 }

@@ -20,7 +20,7 @@ export async function answerNode(
   res: ServerResponse,
 ): Promise<void> {
   try {
-    const response = await fetch(await toRequest(req, origin), { remoteAddress: req.socket.remoteAddress });
+    const response = await fetch(await toRequest(req, origin), { remoteAddress: req.socket?.remoteAddress });
     await send(response, req, res);
   } catch (error) {
     if (res.headersSent) res.destroy();
@@ -35,16 +35,25 @@ export async function answerNode(
 
 async function toRequest(req: MountedRequest, origin: string): Promise<Request> {
   const headers = new Headers();
-  for (let index = 0; index < req.rawHeaders.length; index += 2) {
-    // HTTP/2 pseudo headers are no header fields.
-    const name = req.rawHeaders[index] ?? '';
-    if (!name.startsWith(':')) headers.append(name, req.rawHeaders[index + 1] ?? '');
-  }
+  // HTTP/2 pseudo headers are no header fields.
+  for (const [name, value] of fieldsOf(req)) if (!name.startsWith(':')) headers.append(name, value);
   const method = req.method ?? 'GET';
   // `//host/path` is a path here, not another host.
   const path = (req.originalUrl ?? req.url ?? '/').replace(/^\/{2,}/, '/');
   const body = method === 'GET' || method === 'HEAD' ? undefined : await readBody(req);
   return new Request(new URL(path, origin), { method, headers, body: (body ?? null) as BodyInit | null });
+}
+
+/** Header fields as they came. Function platforms make requests that have `headers` only. */
+function fieldsOf({ headers, rawHeaders }: Partial<IncomingMessage>): [name: string, value: string][] {
+  if (rawHeaders?.length) {
+    return rawHeaders.flatMap((name, index) =>
+      index % 2 === 0 ? [[name, rawHeaders[index + 1] ?? ''] as [string, string]] : [],
+    );
+  }
+  return Object.entries(headers ?? {}).flatMap(([name, value]) =>
+    [value ?? []].flat().map((one): [string, string] => [name, one]),
+  );
 }
 
 async function readBody(req: MountedRequest): Promise<string | Uint8Array | undefined> {

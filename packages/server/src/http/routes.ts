@@ -96,7 +96,10 @@ async function answer(
   const { app_id = '', ...params } = context.req.param() as Record<string, string>;
   const app = await requireApp(service, app_id);
   const authorization = context.req.header('authorization');
-  if (one.access === 'key' || (one.access === 'optional key' && authorization !== undefined)) {
+  const managed = one.access === 'key' || one.access === 'optional key';
+  // The official Ruby SDK 0.7 sends a scheme with nothing after it where it has no key.
+  const given = authorization !== undefined && !/^bearer *$/i.test(authorization);
+  if (one.access === 'key' || (one.access === 'optional key' && given)) {
     await requireKey(service, app, authorization);
   }
   const caller = one.access === 'user' ? await requireCaller(service, app, authorization) : undefined;
@@ -105,7 +108,7 @@ async function answer(
     app,
     client: context.var.client,
     params,
-    body: one.body && (await readBody(context.req.raw, one.body)),
+    body: one.body && (await readBody(context.req.raw, one.body, !managed)),
     query: one.query && readQuery(new URL(context.req.url), one.query),
     caller,
   });

@@ -241,6 +241,11 @@ export const assertion = z
   })
   .meta({ id: 'CredentialAssertionResponse' });
 
+/** A member that official SDKs of 2022 to 2024 send empty where it was not given. */
+function orEmpty<Value>(schema: z.ZodType<Value>, empty: '' | 0 = '') {
+  return z.preprocess((value) => (value === empty ? undefined : value), schema.optional());
+}
+
 export const bodies = {
   identifier: z.object({ identifier: text, user_metadata: metadata.optional() }),
   registerStart: z.object({
@@ -278,12 +283,12 @@ export const bodies = {
     email: text.optional(),
     phone: text.optional(),
     user_id: text.optional(),
-    channel: z.enum(['email', 'phone']).optional(),
+    channel: orEmpty(z.enum(['email', 'phone'])),
     send: z.boolean().optional(),
-    type: z.enum(['login', 'verify_identifier']).optional(),
-    language: language.optional(),
+    type: orEmpty(z.enum(['login', 'verify_identifier'])),
+    language: orEmpty(language),
     magic_link_path: text.optional(),
     redirect_url: text.optional(),
-    ttl: z.int().min(1).max(10_080).optional(),
+    ttl: orEmpty(z.int().min(1).max(10_080), 0),
   }),
 };
