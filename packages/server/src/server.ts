@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createAdministration, createFirstApp, type PassageApps } from './apps/administration.ts';
 import { StoredKeys } from './apps/keys.ts';
+import { warnOfAddresses } from './apps/origins.ts';
 import type { OutboxMessage } from './delivery/delivery.ts';
 import { outbox } from './delivery/outbox.ts';
 import { WireError } from './errors.ts';
@@ -10,6 +11,7 @@ import { type Listener, openListener } from './http/listener.ts';
 import { createMetrics } from './http/metrics.ts';
 import { answerNode } from './http/node.ts';
 import { refuse } from './http/refuse.ts';
+import { relatedOriginsPath } from './http/system.ts';
 import { type PassageServerOptions, readSecret, resolveOptions } from './options.ts';
 import { createHttp } from './router.ts';
 import type { Service } from './service.ts';
@@ -75,6 +77,7 @@ export async function createPassageServer(options: PassageServerOptions): Promis
       knownApps: new Map(),
     };
     const created = await createFirstApp(service);
+    await warnOfAddresses(service);
     return assemble(service, created, kept.messages);
   } catch (error) {
     await storage.close();
@@ -99,13 +102,14 @@ function assemble(
     try {
       const url = new URL(request.url);
       const below = url.pathname === basePath || url.pathname.startsWith(`${basePath}/`);
-      if (!below) {
+      const related = url.pathname === relatedOriginsPath;
+      if (!below && !related) {
         if (topLevel.test(url.pathname)) {
           hint('prefix', { expected: `${basePath}/` }, strippedPrefix);
         }
         return new WireError('not_found').toResponse();
       }
-      url.pathname = url.pathname.slice(basePath.length) || '/';
+      if (!related) url.pathname = url.pathname.slice(basePath.length) || '/';
       const inner = new Request(url, request);
       clients.note(inner, connection?.remoteAddress);
       return await http.fetch(inner);

@@ -4,7 +4,7 @@ import { dark, light } from './appearance.ts';
 import { languages } from './delivery/delivery.ts';
 import { randomText } from './storage/secrets.ts';
 import { parseStrict, strict } from './strict.ts';
-import { isSecureUrl } from './urls.ts';
+import { findAuthOriginFault, findOriginFault } from './urls.ts';
 
 /** Text that people read on one line. */
 const line = (max: number) => {
@@ -26,14 +26,20 @@ const century = 3_153_600_000;
 const pathRule = 'must be a path that begins with /';
 const path = z.string(pathRule).max(2_000, pathRule).refine(isPath, pathRule);
 
-const originRule = 'must be an https origin, or http on this machine, without a path';
-const origin = z
-  .string(originRule)
-  .transform((text) => text.replace(/\/$/, ''))
-  .refine(isWebOrigin, originRule);
+/** Refuses a text for the reason that is found. */
+const refuse =
+  (findFault: (text: string) => string | undefined) =>
+  (text: string, { addIssue }: z.RefinementCtx<string>) => {
+    const message = findFault(text);
+    if (message) addIssue({ code: 'custom', message });
+  };
 
-const furtherOriginRule = 'must be an origin without a path';
-const furtherOrigin = z.string(furtherOriginRule).refine(isOrigin, furtherOriginRule);
+const origin = z
+  .string('must be an https origin, or http on this machine, without a path')
+  .transform((text) => text.replace(/\/$/, ''))
+  .superRefine(refuse(findAuthOriginFault));
+
+const furtherOrigin = z.string('must be an origin without a path').superRefine(refuse(findOriginFault));
 
 const callbackRule = 'must be an http or https URL';
 const callback = z.string(callbackRule).refine(isUrl, callbackRule);
@@ -73,7 +79,7 @@ export const settings = strict({
   /** Name shown to users. Default is `Passage`. */
   name: line(100).default('Passage'),
   authOrigin: origin,
-  /** Further origins that may log in: pages under the same RP ID, or `android:apk-key-hash:…`. Default is none. */
+  /** Further origins that may log in: pages, `android:apk-key-hash:…`, or shells such as `capacitor://localhost`. Default is none. */
   additionalAuthOrigins: z.array(furtherOrigin).readonly().default([]),
   /** Where users may be sent after login, besides paths and pages of the app's origins: exact URLs. Default is none. */
   allowedCallbackUrls: z.array(callback).readonly().default([]),
@@ -179,16 +185,6 @@ export function readNewApp(app: NewApp): ResolvedApp {
 /** True for a path on the app's own origin: `//host` and `/\host` lead elsewhere. */
 export function isPath(text: string): boolean {
   return /^\/(?![/\\])/.test(text) && !/[\p{Cc}\\]/u.test(text);
-}
-
-function isWebOrigin(text: string): boolean {
-  if (!URL.canParse(text)) return false;
-  const url = new URL(text);
-  return url.origin === text && isSecureUrl(url);
-}
-
-function isOrigin(text: string): boolean {
-  return isWebOrigin(text) || /^android:apk-key-hash:[\w+/=-]+$/.test(text);
 }
 
 function isUrl(text: string): boolean {

@@ -35,3 +35,60 @@ export function isSecureUrl({ protocol, hostname }: URL, allowPrivateHttp = fals
   if (protocol === 'https:') return true;
   return protocol === 'http:' && (isLoopback(hostname) || (allowPrivateHttp && isPrivateHost(hostname)));
 }
+
+const pageRule = 'must be an https origin, or http on this machine, without a path';
+
+/**
+ * Says what is wrong with an `authOrigin`, or nothing. Its host is the RP ID of passkeys, so it is that of a page.
+ *
+ * @returns What follows the setting's name in an error, with the right form where it can be told.
+ */
+export function findAuthOriginFault(text: string): string | undefined {
+  return /^https?:/i.test(text) ? findOriginFault(text) : pageRule;
+}
+
+/**
+ * Says what is wrong with an origin that may log in besides `authOrigin`, or nothing: pages, native apps as `android:apk-key-hash:…`,
+ * and shells with a scheme of their own, such as `capacitor://localhost`. Refused is what no client ever sends.
+ *
+ * @returns What follows the setting's name in an error, with the right form where it can be told.
+ */
+export function findOriginFault(text: string): string | undefined {
+  if (text.includes('*'))
+    return `must name each origin in full, for example https://app.example.com: ${text} matches none`;
+  if (text.startsWith('android:')) return findKeyHashFault(text);
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url?.protocol === 'file:') {
+    return 'must not be file: because such pages have no origin. Load them by a scheme of the shell, for example app://localhost';
+  }
+  if (!url?.host || originless.has(url.protocol)) {
+    return 'must be an origin such as https://app.example.com, capacitor://localhost or android:apk-key-hash:…';
+  }
+  if (url.protocol === 'http:' && !isLoopback(url.hostname) && !url.hostname.endsWith('.localhost'))
+    return pageRule;
+  const origin = originOf(url);
+  return text === origin ? undefined : `must be an origin without a path, in its exact form: ${origin}`;
+}
+
+/** Schemes that have a host but are no pages', or run in the page that names them. */
+const originless = new Set(['ws:', 'wss:', 'ftp:', 'javascript:', 'data:', 'blob:', 'about:', 'vbscript:']);
+
+/** Returns the origin of a URL, also for schemes of shells, for which `URL.origin` is "null". */
+export function originOf({ protocol, host }: URL): string {
+  return `${protocol}//${host.toLowerCase()}`;
+}
+
+const keyHash = 'android:apk-key-hash:';
+
+function findKeyHashFault(text: string): string | undefined {
+  const given = text.startsWith(keyHash) ? text.slice(keyHash.length) : '';
+  // `keytool` and the Play Console print hex with colons; Node reads both kinds of base64.
+  const hex = /^[\da-f]{2}(:?[\da-f]{2}){31}$/i.test(given);
+  const bytes = Buffer.from(hex ? given.replaceAll(':', '') : given, hex ? 'hex' : 'base64');
+  const right = bytes.toString('base64url');
+  if (bytes.length === 32)
+    return given === right
+      ? undefined
+      : `must have the hash in base64url without padding: ${keyHash}${right}`;
+  return `must be ${keyHash} and the SHA-256 hash of the app's signing certificate in base64url without padding, 43 characters`;
+}

@@ -11,6 +11,7 @@ import {
 import type { Queries } from '../storage/database.ts';
 import { hashApiKey, randomText } from '../storage/secrets.ts';
 import { requireApp } from './apps.ts';
+import { warnOfAddress } from './origins.ts';
 import { changeSettings, readSettings } from './settings.ts';
 
 /** An app and its settings. */
@@ -69,7 +70,9 @@ export function createAdministration(service: Service, importUsers: ImportUsers)
   const apps: PassageApps = {
     create: async (app = {}) => {
       const resolved = readNewApp(app);
-      return db.transaction().execute((trx) => createApp(service, trx, resolved));
+      const made = await db.transaction().execute((trx) => createApp(service, trx, resolved));
+      warnOfAddress(service, await requireApp(service, made.appId));
+      return made;
     },
     async list() {
       const rows = await db.selectFrom('apps').selectAll().orderBy('created_at').orderBy('id').execute();
@@ -86,6 +89,7 @@ export function createAdministration(service: Service, importUsers: ImportUsers)
         const changed = changeSettings(readSettings(row.settings), settings);
         const next = { settings: JSON.stringify(changed), updated_at: service.clock() };
         await trx.updateTable('apps').set(next).where('id', '=', appId).execute();
+        warnOfAddress(service, { id: appId, settings: changed });
         return describe({ ...row, ...next });
       }),
     async delete(appId) {

@@ -1,5 +1,10 @@
+import { isIP } from 'node:net';
+import { WireError } from '../errors.ts';
 import type { App, Service } from '../service.ts';
-import { isPath } from '../settings.ts';
+import { isPath, type StoredSettings } from '../settings.ts';
+import { originOf } from '../urls.ts';
+import { findOnlyApp, requireApp } from './apps.ts';
+import { readSettings } from './settings.ts';
 
 /** True for an origin that may call the Auth API: the app's own, and the server's, where the login page is. */
 export function isAllowedOrigin(service: Service, { settings }: App, origin: string): boolean {
@@ -14,7 +19,57 @@ export function isAllowedOrigin(service: Service, { settings }: App, origin: str
 export function isAllowedRedirect({ settings }: App, target: string): boolean {
   if (isPath(target) || settings.allowedCallbackUrls.includes(target)) return true;
   if (!URL.canParse(target)) return false;
-  const { origin, username, password } = new URL(target);
+  const url = new URL(target);
   const origins = [settings.authOrigin, ...settings.additionalAuthOrigins];
-  return origins.includes(origin) && !username && !password;
+  return origins.includes(originOf(url)) && !url.username && !url.password;
+}
+
+/** Warns where browsers make no passkeys: an RP ID is a domain. WebAuthn §5.1.3, step 7. */
+export function warnOfAddress({ options }: Service, { id, settings }: Pick<App, 'id' | 'settings'>): void {
+  const { authOrigin } = settings;
+  const { hostname } = new URL(authOrigin);
+  if (!isIP(hostname.replace(/^\[|\]$/g, ''))) return;
+  options.logger.warn(
+    { app: id, authOrigin },
+    'Passkeys are impossible with this "authOrigin", because its host is an IP address; codes and links work. Use a host name, or localhost on this machine',
+  );
+}
+
+/** {@link warnOfAddress} for every app, at start. */
+export async function warnOfAddresses(service: Service): Promise<void> {
+  const rows = await service.db.selectFrom('apps').select(['id', 'settings']).execute();
+  for (const { id, settings } of rows) warnOfAddress(service, { id, settings: readSettings(settings) });
+}
+
+/**
+ * Returns the origins of pages that may use the passkeys of a host: those of the apps whose RP ID it is.
+ *
+ * @param appId App to answer for, whatever the host is. Default is the only one, where there is just one.
+ * @throws {@link WireError} `not_found`, `app_not_found`
+ * @see WebAuthn Level 3 §5.11
+ */
+export async function readRelatedOrigins(service: Service, host: string, appId?: string): Promise<string[]> {
+  const only = appId ?? (await findOnlyApp(service));
+  const found =
+    only === undefined ? await findSettings(service, host) : [(await requireApp(service, only)).settings];
+  if (!found.length) throw new WireError('not_found');
+  const origins = found.flatMap(({ authOrigin, additionalAuthOrigins }) => [
+    authOrigin,
+    ...additionalAuthOrigins,
+  ]);
+  return [...new Set(origins)].filter((origin) => /^https?:/.test(origin));
+}
+
+async function findSettings(service: Service, host: string): Promise<StoredSettings[]> {
+  if (!URL.canParse(`https://${host}`)) return [];
+  const { hostname } = new URL(`https://${host}`);
+  const rows = await service.db
+    .selectFrom('apps')
+    .select('settings')
+    .where('settings', 'like', `%"authOrigin":"http%://${hostname}%`)
+    .orderBy('created_at')
+    .orderBy('id')
+    .execute();
+  const settings = rows.map((row) => readSettings(row.settings));
+  return settings.filter(({ authOrigin }) => new URL(authOrigin).hostname === hostname);
 }

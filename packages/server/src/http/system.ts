@@ -1,9 +1,14 @@
 import type { Hono } from 'hono';
+import { readRelatedOrigins } from '../apps/origins.ts';
 import { WireError } from '../errors.ts';
 import type { Service } from '../service.ts';
 import { checkSecret } from '../storage/binding.ts';
+import { cacheable } from './cache.ts';
 import { openApiDocument } from './openapi.ts';
 import type { HttpEnvironment, Route } from './routes.ts';
+
+/** Where browsers look for related origins: at the root of the RP ID, whatever path the server is mounted at. */
+export const relatedOriginsPath = '/.well-known/webauthn';
 
 /** Adds the routes for those who run the server. */
 export function addSystemRoutes(
@@ -25,6 +30,12 @@ export function addSystemRoutes(
   hono.get('/metrics', async (context) => {
     const { registry } = service.metrics;
     return context.body(await registry.metrics(), 200, { 'Content-Type': registry.contentType });
+  });
+  hono.get(relatedOriginsPath, async (context) => {
+    const { req } = context;
+    const host = req.header('host') ?? new URL(req.url).host;
+    const origins = await readRelatedOrigins(service, host, req.query('app'));
+    return cacheable(req.raw, context.json({ origins }));
   });
   let document: string | undefined;
   hono.get('/api/v1/openapi.json', (context) => {
