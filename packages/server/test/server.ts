@@ -1,5 +1,8 @@
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
-import { type AuthenticatorOptions, VirtualAuthenticator } from '@passage-auth/testing';
+import { randomBytes } from 'node:crypto';
+import type { AuthenticatorOptions } from '@passage-auth/testing';
+import { AuthApi } from '../../testing/src/authapi.ts';
+import { Device } from '../../testing/src/device.ts';
+import { appKey, privateJwkOf } from '../../testing/src/tokens.ts';
 import { outbox } from '../src/delivery/outbox.ts';
 import {
   createPassageServer,
@@ -9,10 +12,7 @@ import {
 } from '../src/index.ts';
 import type { TestDatabase } from './databases.ts';
 
-/** Made once: making one takes longer than most tests. */
-export const signingKey = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({
-  format: 'jwk',
-});
+export const signingKey = privateJwkOf(await appKey());
 export const secret = randomBytes(32).toString('base64');
 export const baseUrl = 'https://login.example.com/passage';
 export const origin = 'https://www.example.com';
@@ -44,6 +44,7 @@ export class TestServer {
   readonly log: string[];
   readonly appId: string;
   readonly apiKey: string;
+  readonly #api: AuthApi;
   readonly #time: { now: number };
   readonly #drop: () => Promise<void>;
 
@@ -60,6 +61,7 @@ export class TestServer {
     this.log = log;
     this.appId = app.appId;
     this.apiKey = app.apiKey;
+    this.#api = new AuthApi(`${baseUrl}/auth/v1/apps/${app.appId}`, (request) => server.fetch(request));
     this.#time = time;
     this.#drop = drop;
   }
@@ -127,27 +129,15 @@ export class TestServer {
     return this.call(method, `/api/v1/apps/${this.appId}${path}`, body, { token: this.apiKey, ...options });
   }
 
-  authenticator(options: Partial<AuthenticatorOptions> = {}): VirtualAuthenticator {
-    return new VirtualAuthenticator({ origin, ...options });
+  /** Returns a device on a page of the app. */
+  authenticator(options: Partial<AuthenticatorOptions> = {}): Device {
+    return new Device(this.#api, { origin, ...options });
   }
 
   /** Registers a passkey and logs in with it. */
   async register(identifier: string, authenticator = this.authenticator()) {
-    const start = await this.auth('POST', '/register/webauthn/start', { identifier });
-    const { handshake, user } = start.body;
-    const finish = await this.auth('POST', '/register/webauthn/finish', {
-      user_id: user.id,
-      handshake_id: handshake.id,
-      handshake_response: await authenticator.create(handshake.challenge.publicKey),
-    });
-    const { auth_result } = finish.body;
-    const id: string = user.id;
-    return {
-      id,
-      authenticator,
-      token: auth_result.auth_token as string,
-      refreshToken: auth_result.refresh_token as string,
-    };
+    const { userId: id, token, refreshToken } = await authenticator.register(identifier);
+    return { id, authenticator, token, refreshToken };
   }
 
   /** Has a code sent, and returns it. */
@@ -165,12 +155,9 @@ export class TestServer {
   /** Logs in by a link that is not sent. */
   async signIn(email: string) {
     const link = await this.createLink(email);
-    const { body } = await this.auth('PATCH', '/magic-link/activate', { magic_link: link.secret });
-    return {
-      id: link.user_id,
-      token: body.auth_result.auth_token as string,
-      refreshToken: body.auth_result.refresh_token as string,
-    };
+    const body = { magic_link: link.secret };
+    const { userId: id, token, refreshToken } = await this.#api.signIn('PATCH', '/magic-link/activate', body);
+    return { id, token, refreshToken };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
