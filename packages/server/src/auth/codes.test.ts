@@ -125,8 +125,8 @@ describeDatabases('One-time passcodes', (make) => {
     const { otpId, code } = await server.sendCode(ada);
     await server.manage('PATCH', `/users/${id}/deactivate`);
     expect(await activate(server, otpId, code)).toMatchObject({
-      status: 403,
-      body: { code: 'user_not_active' },
+      status: 400,
+      body: { code: 'invalid_request' },
     });
   });
 

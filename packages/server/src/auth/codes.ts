@@ -12,7 +12,7 @@ import type { Queries } from '../storage/database.ts';
 import type { CodeRow } from '../storage/schema.ts';
 import { randomCode, randomText } from '../storage/secrets.ts';
 import { type Identifier, readIdentifier } from '../users/identifiers.ts';
-import { requireUser } from '../users/users.ts';
+import { lockUser } from '../users/users.ts';
 
 /** Tries that a code is good for. */
 const maxAttempts = 3;
@@ -58,6 +58,7 @@ export const codeRoutes: Route[] = [
       errors: [400, 401, 403, 429],
     },
     async ({ service, app, body, client }) => {
+      requireMethod(app, 'otp');
       await checkLimit(service, 'failuresPerIp', app.id, client.ip);
       const id = service.secrets.hash('code id', body.otp_id);
       const tried = await countTry(service, app, id);
@@ -67,24 +68,29 @@ export const codeRoutes: Route[] = [
       if (!tried || !right) {
         await countUp(service, 'failuresPerIp', app.id, client.ip);
         if (tried) await countUp(service, 'wrongCodesPerAddress', app.id, tried.identifier);
-        throw new WireError('invalid_request', 'otp: is not valid.');
+        throw notValid();
       }
+      const { user_id, channel, identifier } = tried;
       const prove = async (trx: Queries) => {
+        const user = await lockUser(trx, app.id, user_id ?? '');
         const taken = await trx
           .deleteFrom('codes')
           .where('id_hash', '=', id)
-          .returning('user_id')
+          .returning('id_hash')
           .executeTakeFirst();
-        if (!taken?.user_id) throw new WireError('invalid_request', 'otp: is not valid.');
-        const user = await requireUser(trx, app.id, taken.user_id);
-        const { channel } = tried;
-        const verified = user[channel] === tried.identifier ? channel : undefined;
-        return { user, client, event: 'otp.completed', verified };
+        // A code proves the address that it went to, which the user may have given up since.
+        if (!taken || user?.[channel] !== identifier) throw notValid();
+        const session = { method: 'otp', proven: true } as const;
+        return { user, client, event: 'otp.completed', verified: channel, session };
       };
       return { auth_result: await logIn(service, app, prove) };
     },
   ),
 ];
+
+function notValid(): WireError {
+  return new WireError('invalid_request', 'otp: is not valid.');
+}
 
 /** Counts a try before the code is looked at, in a statement of its own: nothing that happens later takes it back. */
 async function countTry(service: Service, app: App, id: string): Promise<CodeRow | undefined> {

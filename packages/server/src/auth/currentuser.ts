@@ -10,12 +10,13 @@ import {
   publicUser,
   socialConnections,
 } from '../http/schemas.ts';
+import { requireLiveSession } from '../logins/sessions.ts';
 import { requireMethod } from '../logins/signup.ts';
 import { recordEvent } from '../users/events.ts';
 import { mergeMetadata } from '../users/metadata.ts';
-import { listDevices, requireUser } from '../users/users.ts';
+import { listDevices, lockUser, requireUser } from '../users/users.ts';
 import { currentUserView, deviceView, publicUserView } from '../users/views.ts';
-import { insertDevice, requireAttestation } from '../webauthn/devices.ts';
+import { deleteDevice, insertDevice, requireAttestation } from '../webauthn/devices.ts';
 import { startRegistration, takeHandshake } from '../webauthn/handshakes.ts';
 
 export const currentUserRoutes: Route[] = [
@@ -50,19 +51,17 @@ export const currentUserRoutes: Route[] = [
       path: '/currentuser/devices/start',
       summary: 'Begin to add a passkey. Asks for a recent login',
       access: 'user',
+      credentials: true,
       body: bodies.deviceStart,
       answer: z.object({ handshake, user: publicUser }),
       errors: [400, 401, 403],
     },
     async (context) => {
       const { service, app, body } = context;
-      const { user, authTime } = callerOf(context);
+      const { user, session } = callerOf(context);
       requireMethod(app, 'passkeys');
-      if (service.clock() - authTime > app.settings.deviceAddMaxAge * 1000) {
-        throw new WireError('operation_not_allowed', 'Log in again to add a passkey');
-      }
       const devices = await listDevices(service.db, app.id, user.id);
-      const registrant = { id: user.id, name: user.email ?? user.phone ?? '' };
+      const registrant = { id: user.id, name: user.email ?? user.phone ?? '', sessionId: session.id };
       return {
         handshake: await startRegistration(
           service,
@@ -80,8 +79,9 @@ export const currentUserRoutes: Route[] = [
     {
       method: 'POST',
       path: '/currentuser/devices/finish',
-      summary: 'Add a passkey',
+      summary: 'Add a passkey. Asks for a recent login, and for the session that began it',
       access: 'user',
+      credentials: true,
       body: bodies.registerFinish,
       status: 201,
       answer: z.object({ device }),
@@ -89,13 +89,17 @@ export const currentUserRoutes: Route[] = [
     },
     async (context) => {
       const { service, app, body, client } = context;
-      const { user } = callerOf(context);
+      const { user, session } = callerOf(context);
+      requireMethod(app, 'passkeys');
       const taken = await takeHandshake(service, app, 'add', body.handshake_id);
-      const own = taken?.user_id === user.id && body.user_id === user.id ? taken : undefined;
+      const own = taken?.session_id === session.id && body.user_id === user.id ? taken : undefined;
       const credential = await requireAttestation(service, app, own, body.handshake_response);
-      const row = await service.db
-        .transaction()
-        .execute((trx) => insertDevice(service, trx, app, user, credential, client));
+      const row = await service.db.transaction().execute(async (trx) => {
+        await lockUser(trx, app.id, user.id);
+        // The session may have ended while the answer was verified.
+        const { proven } = await requireLiveSession(service, trx, app, user.id, session.id);
+        return insertDevice(service, trx, app, user, credential, client, proven);
+      });
       return { device: deviceView(row) };
     },
   ),
@@ -127,22 +131,20 @@ export const currentUserRoutes: Route[] = [
     {
       method: 'DELETE',
       path: '/currentuser/devices/{device_id}',
-      summary: 'Delete a passkey',
+      summary: 'Delete a passkey and end the sessions it opened. Asks for a recent login',
       access: 'user',
+      credentials: true,
       errors: [401, 403, 404],
     },
     async (context) => {
       const { service, app, params, client } = context;
-      const userId = callerOf(context).user.id;
+      const { user, session } = callerOf(context);
+      const userId = user.id;
       await service.db.transaction().execute(async (trx) => {
-        const row = await trx
-          .deleteFrom('devices')
-          .where('app_id', '=', app.id)
-          .where('user_id', '=', userId)
-          .where('id', '=', params.device_id ?? '')
-          .returning('id')
-          .executeTakeFirst();
-        if (!row) throw new WireError('user_not_found', 'Device not found');
+        await lockUser(trx, app.id, userId);
+        await requireLiveSession(service, trx, app, userId, session.id);
+        const deleted = await deleteDevice(trx, app, userId, params.device_id ?? '');
+        if (!deleted) throw new WireError('user_not_found', 'Device not found');
         await recordEvent(service, trx, {
           appId: app.id,
           userId,

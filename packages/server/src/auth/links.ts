@@ -86,8 +86,9 @@ export const linkRoutes: Route[] = [
     {
       method: 'PATCH',
       path: '/currentuser/email',
-      summary: 'Send a link that makes a new e-mail address the user’s',
+      summary: 'Send a link that makes a new e-mail address the user’s. Asks for a recent login',
       access: 'user',
+      credentials: true,
       body: bodies.newEmail,
       answer: linkId,
       errors: [400, 401, 403, 429],
@@ -102,8 +103,9 @@ export const linkRoutes: Route[] = [
     {
       method: 'PATCH',
       path: '/currentuser/phone',
-      summary: 'Send a link that makes a new phone number the user’s',
+      summary: 'Send a link that makes a new phone number the user’s. Asks for a recent login',
       access: 'user',
+      credentials: true,
       body: bodies.newPhone,
       answer: linkId,
       errors: [400, 401, 403, 429],
@@ -153,7 +155,7 @@ type VerificationBody = Pick<
 
 async function sendVerification(context: RequestContext<VerificationBody, unknown>, to: Identifier) {
   const { service, app, body, client } = context;
-  const { user } = callerOf(context);
+  const { user, session } = callerOf(context);
   requireLinkPath(body.magic_link_path);
   if (body.redirect_url && !isAllowedRedirect(app, body.redirect_url)) {
     throw new WireError('invalid_request', 'redirect_url: must be a path or an allowed URL.');
@@ -168,6 +170,8 @@ async function sendVerification(context: RequestContext<VerificationBody, unknow
     ttl,
     path: body.magic_link_path,
     redirectUrl: body.redirect_url,
+    sessionId: session.id,
+    address: user[to.channel],
   });
   const message = {
     to,

@@ -8,7 +8,7 @@ import { logIn } from '../logins/logins.ts';
 import { isProven, requireMethod, requireSignup } from '../logins/signup.ts';
 import type { Queries } from '../storage/database.ts';
 import { readIdentifier } from '../users/identifiers.ts';
-import { requireUser } from '../users/users.ts';
+import { lockUser } from '../users/users.ts';
 import { publicUserView } from '../users/views.ts';
 import { countUse, insertDevice, requireAssertion, requireAttestation } from '../webauthn/devices.ts';
 import { startLogin, startRegistration, takeHandshake } from '../webauthn/handshakes.ts';
@@ -60,13 +60,15 @@ export const passkeyRoutes: Route[] = [
       const own = taken?.user_id === body.user_id ? taken : undefined;
       const credential = await requireAttestation(service, app, own, body.handshake_response);
       const prove = async (trx: Queries) => {
-        const user = await requireUser(trx, app.id, body.user_id);
+        const user = await lockUser(trx, app.id, body.user_id);
+        if (!user) throw new WireError('user_not_found');
         if (user.status === 'inactive') throw new WireError('user_not_active');
         // Somebody else may have claimed the address by code or link while this ceremony ran.
         if (user.status !== 'pending') throw new WireError('invalid_request', 'user: already exists.');
         if (!isProven(app, user)) throw new WireError('identifier_not_verified');
-        await insertDevice(service, trx, app, user, credential, client);
-        return { user, client, event: 'user.registered' };
+        const { id: deviceId } = await insertDevice(service, trx, app, user, credential, client);
+        const session = { method: 'passkey', deviceId, proven: false } as const;
+        return { user, client, event: 'user.registered', session };
       };
       return { auth_result: await logIn(service, app, prove) };
     },
@@ -107,9 +109,11 @@ export const passkeyRoutes: Route[] = [
       const { device, use } = await requireAssertion(service, app, taken, body.handshake_response, client);
       if (body.user_id && body.user_id !== device.user_id) throw new WireError('webauthn_login_failed');
       const prove = async (trx: Queries) => {
-        if (!(await countUse(service, trx, device, use))) throw new WireError('webauthn_login_failed');
-        const user = await requireUser(trx, app.id, device.user_id);
-        return { user, client, event: 'webauthn.login.completed' };
+        const user = await lockUser(trx, app.id, device.user_id);
+        if (!user || !(await countUse(service, trx, device, use)))
+          throw new WireError('webauthn_login_failed');
+        const session = { method: 'passkey', deviceId: device.id, proven: device.proven === 1 } as const;
+        return { user, client, event: 'webauthn.login.completed', session };
       };
       return { auth_result: await logIn(service, app, prove) };
     },

@@ -10,7 +10,8 @@ export const tokenRoutes: Route[] = [
     {
       method: 'POST',
       path: '/tokens',
-      summary: 'Exchange a refresh token for new tokens. Using one twice ends the session',
+      summary:
+        'Exchange a refresh token for new tokens. Using one twice ends the session, after a few seconds',
       access: 'public',
       body: bodies.refresh,
       status: 201,
@@ -20,7 +21,7 @@ export const tokenRoutes: Route[] = [
     async ({ service, app, body, client }) => {
       await checkLimit(service, 'failuresPerIp', app.id, client.ip);
       try {
-        return { auth_result: await refresh(service, app, body.refresh_token) };
+        return { auth_result: await refresh(service, app, body.refresh_token, client) };
       } catch (error) {
         if (error instanceof WireError && error.status === 401)
           await countUp(service, 'failuresPerIp', app.id, client.ip);

@@ -1,5 +1,6 @@
 import { WireError } from '../errors.ts';
-import { verifyAccessToken } from '../logins/accesstoken.ts';
+import { type Session, verifyAccessToken } from '../logins/accesstoken.ts';
+import { requireLiveSession } from '../logins/sessions.ts';
 import type { App, Service } from '../service.ts';
 import type { UserRow } from '../storage/schema.ts';
 import { findUser } from '../users/users.ts';
@@ -7,25 +8,37 @@ import { findUser } from '../users/users.ts';
 /** The user that an access token names. */
 export interface Caller {
   user: UserRow;
-  /** When they last proved who they are, in milliseconds since the epoch. */
-  authTime: number;
+  session: Session;
+}
+
+/** What a route asks of the session that an access token names. */
+export interface SessionDemand {
+  /** Whether it must not have ended. An access token stays good for reading until it expires. */
+  live: boolean;
+  /** Whether its login must be recent. */
+  recent: boolean;
 }
 
 /**
  * Finds who calls. Cookies are never read: a request of another site carries no credentials here.
  *
- * @throws {@link WireError} `invalid_access_token`, also for a user who is gone; `user_not_active`
+ * @throws {@link WireError} `invalid_access_token`, also for a user or session that is gone; `user_not_active`; `operation_not_allowed` when
+ * the login is not recent
  */
 export async function requireCaller(
   service: Service,
   app: App,
   authorization: string | undefined,
+  { live, recent }: SessionDemand,
 ): Promise<Caller> {
   const token = /^bearer +([\w-]+\.[\w-]+\.[\w-]+)$/i.exec(authorization ?? '')?.[1];
   if (!token || token.length > 8_192) throw new WireError('invalid_access_token');
-  const { userId, authTime } = await verifyAccessToken(service, app, token);
+  const { userId, session } = await verifyAccessToken(service, app, token);
   const user = await findUser(service.db, app.id, userId);
   if (!user) throw new WireError('invalid_access_token');
   if (user.status !== 'active') throw new WireError('user_not_active');
-  return { user, authTime };
+  if (live) await requireLiveSession(service, service.db, app, userId, session.id);
+  if (recent && service.clock() - session.authTime > app.settings.deviceAddMaxAge * 1000)
+    throw new WireError('operation_not_allowed', 'Log in again to change how you log in');
+  return { user, session };
 }

@@ -27,6 +27,8 @@ interface RouteDescription<Body, Query, Answer> {
   summary: string;
   /** `key`: API key of the app. `user`: access token of a user. */
   access: 'public' | 'user' | 'key' | 'optional key';
+  /** Whether the route changes what lets the user in: their login must be recent. */
+  credentials?: boolean;
   body?: z.ZodType<Body>;
   query?: z.ZodType<Query>;
   /** Default is 200. */
@@ -102,7 +104,9 @@ async function answer(
   if (one.access === 'key' || (one.access === 'optional key' && given)) {
     await requireKey(service, app, authorization);
   }
-  const caller = one.access === 'user' ? await requireCaller(service, app, authorization) : undefined;
+  // Only what reads may go on with a session that has ended.
+  const demand = { live: one.method !== 'GET', recent: one.credentials ?? false };
+  const caller = one.access === 'user' ? await requireCaller(service, app, authorization, demand) : undefined;
   const result = await one.handle({
     service,
     app,

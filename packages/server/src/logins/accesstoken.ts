@@ -3,16 +3,23 @@ import { WireError } from '../errors.ts';
 import { type App, issuerOf, type Service, type SigningKey } from '../service.ts';
 import { randomText } from '../storage/secrets.ts';
 
-/** @param authTime When the user last proved who they are, in milliseconds. */
+/** One login. Access tokens name it. */
+export interface Session {
+  /** `sid` of access tokens; empty for tokens of versions that did not send one. */
+  id: string;
+  /** When the user logged in, in milliseconds since the epoch. */
+  authTime: number;
+}
+
 export async function signAccessToken(
   service: Service,
   app: App,
   { kid, key }: SigningKey,
   userId: string,
-  authTime: number,
+  session: Session,
 ): Promise<string> {
   const now = Math.floor(service.clock() / 1000);
-  return new SignJWT({ auth_time: Math.floor(authTime / 1000) })
+  return new SignJWT({ sid: session.id, auth_time: Math.floor(session.authTime / 1000) })
     .setProtectedHeader({ alg: 'RS256', typ: 'JWT', kid })
     .setIssuer(issuerOf(service, app.id))
     .setSubject(userId)
@@ -25,7 +32,8 @@ export async function signAccessToken(
 }
 
 /**
- * Checks an access token of the app: signature, issuer, audience, times, subject. Not whether its user still exists.
+ * Checks an access token of the app: signature, issuer, audience, times, subject. Not whether its user still exists, or its
+ * session has ended.
  *
  * @throws {@link WireError} `invalid_access_token`
  */
@@ -33,7 +41,7 @@ export async function verifyAccessToken(
   service: Service,
   app: App,
   token: string,
-): Promise<{ userId: string; authTime: number }> {
+): Promise<{ userId: string; session: Session }> {
   const keys = await service.keys.published(app.id);
   let claims: JWTPayload;
   try {
@@ -57,5 +65,6 @@ export async function verifyAccessToken(
   } catch (cause) {
     throw new WireError('invalid_access_token', undefined, { cause });
   }
-  return { userId: claims.sub ?? '', authTime: Number(claims.auth_time ?? 0) * 1000 };
+  const authTime = Number(claims.auth_time ?? 0) * 1000;
+  return { userId: claims.sub ?? '', session: { id: String(claims.sid ?? ''), authTime } };
 }

@@ -6,9 +6,12 @@ import type { LinkRow, UserRow } from '../storage/schema.ts';
 import { randomText } from '../storage/secrets.ts';
 import { recordEvent } from '../users/events.ts';
 import type { Identifier } from '../users/identifiers.ts';
-import { requireUser } from '../users/users.ts';
+import { findUserByIdentifier, lockUser } from '../users/users.ts';
+import { signAccessToken } from './accesstoken.ts';
+import { endPending } from './endings.ts';
 import { logIn } from './logins.ts';
-import type { AuthResult } from './sessions.ts';
+import { type AuthResult, findLiveSession } from './sessions.ts';
+import { requireMethod } from './signup.ts';
 
 /** What a new link is to do. */
 export interface LinkRequest {
@@ -21,6 +24,10 @@ export interface LinkRequest {
   /** Page that opens it: a path, which may have a query and a fragment. Default is the app's `loginUrl`. */
   path?: string | undefined;
   redirectUrl?: string | undefined;
+  /** Session that asks to prove an address. */
+  sessionId?: string | undefined;
+  /** Address of the same channel that the user has now. */
+  address?: string | null | undefined;
 }
 
 export interface Link {
@@ -48,8 +55,8 @@ export async function createLink(service: Service, app: App, request: LinkReques
       identifier: request.to.value,
       type: request.type,
       source: request.source,
-      session_id: null,
-      address: null,
+      session_id: request.sessionId ?? null,
+      address: request.address ?? null,
       redirect_url: redirectUrl,
       created_at: now,
       expires_at: expiresAt,
@@ -89,10 +96,13 @@ export function requireLinkPath(path: string | undefined): void {
     throw new WireError('invalid_request', 'magic_link_path: must be a relative URL.');
 }
 
+/** What uses a link up: opening it, or polling for it after it was opened. Each happens once. */
+type Use = 'activated_at' | 'claimed_at';
+
 /**
  * Opens a link: it is good once, and two that come at the same moment log in once.
  *
- * @throws {@link WireError} `magic_link_not_found` also for one that was used or has expired
+ * @throws {@link WireError} `magic_link_not_found` also for one that was used, has expired or is void
  */
 export async function activateLink(
   service: Service,
@@ -100,22 +110,8 @@ export async function activateLink(
   secret: string,
   client: Client,
 ): Promise<AuthResult> {
-  const now = service.clock();
-  return logIn(service, app, async (trx) => {
-    const link = await trx
-      .updateTable('links')
-      .set({ activated_at: now })
-      .where('secret_hash', '=', service.secrets.hash('link', secret))
-      .where('app_id', '=', app.id)
-      .where('activated_at', 'is', null)
-      .where('expires_at', '>', now)
-      .returningAll()
-      .executeTakeFirst();
-    if (!link) throw new WireError('magic_link_not_found');
-    const user = await requireUser(trx, app.id, link.user_id);
-    const verified = await proveAddress(service, trx, user, link, client);
-    return { user, client, event: 'magic_link.completed', redirectUrl: link.redirect_url, verified };
-  });
+  const link = await findLink(service, app, 'secret_hash', service.secrets.hash('link', secret));
+  return useLink(service, app, link, 'activated_at', client);
 }
 
 /**
@@ -124,55 +120,113 @@ export async function activateLink(
  * @throws {@link WireError} `magic_link_not_found`
  */
 export async function claimLink(service: Service, app: App, id: string, client: Client): Promise<AuthResult> {
-  const now = service.clock();
+  const link = await findLink(service, app, 'id_hash', service.secrets.hash('link id', id));
+  return useLink(service, app, link, 'claimed_at', client);
+}
+
+async function findLink(
+  service: Service,
+  app: App,
+  column: 'secret_hash' | 'id_hash',
+  hash: string,
+): Promise<LinkRow> {
+  const link = await service.db
+    .selectFrom('links')
+    .selectAll()
+    .where(column, '=', hash)
+    .where('app_id', '=', app.id)
+    .executeTakeFirst();
+  if (!link) throw new WireError('magic_link_not_found');
+  return link;
+}
+
+function useLink(service: Service, app: App, link: LinkRow, use: Use, client: Client): Promise<AuthResult> {
+  if (link.source === 'visitor' && link.type === 'verify_identifier')
+    return verifyAddress(service, app, link, use, client);
+  // Links of the back end are its way to invite and to recover, whatever visitors may use.
+  if (link.source === 'visitor') requireMethod(app, 'magicLink');
   return logIn(service, app, async (trx) => {
-    const link = await trx
-      .updateTable('links')
-      .set({ claimed_at: now })
-      .where('id_hash', '=', service.secrets.hash('link id', id))
-      .where('app_id', '=', app.id)
-      .where('activated_at', 'is not', null)
-      .where('claimed_at', 'is', null)
-      .where('expires_at', '>', now)
-      .returningAll()
-      .executeTakeFirst();
-    if (!link) throw new WireError('magic_link_not_found', 'Magic link is not activated');
-    const user = await requireUser(trx, app.id, link.user_id);
-    return { user, client, event: 'magic_link.claimed', redirectUrl: link.redirect_url };
+    const user = await takeLink(service, trx, link, use);
+    if (user[link.channel] !== link.identifier) throw new WireError('magic_link_not_found');
+    const method = link.source === 'visitor' ? 'magic_link' : 'back_end';
+    const refreshable = link.type === 'login';
+    return {
+      user,
+      client,
+      event: use === 'activated_at' ? 'magic_link.completed' : 'magic_link.claimed',
+      redirectUrl: link.redirect_url,
+      verified: use === 'activated_at' ? link.channel : undefined,
+      session: { method, proven: true, refreshable },
+    };
   });
 }
 
-/** Marks the address that the link was sent to as the user's own. A link for a new address makes it the user's. */
-async function proveAddress(
+/**
+ * Makes an address the user's who asked for that. It is no login: whoever opens the link may be somebody else, so the answer has an
+ * access token of the session that asked, and no refresh token.
+ *
+ * @throws {@link WireError} `magic_link_not_found` also when that session has ended or the user has another address by now
+ */
+async function verifyAddress(
+  service: Service,
+  app: App,
+  link: LinkRow,
+  use: Use,
+  client: Client,
+): Promise<AuthResult> {
+  // Read first: inside the transaction it would wait for a connection while holding one.
+  const key = await service.keys.signing(app.id);
+  const session = await service.db.transaction().execute(async (trx) => {
+    const user = await takeLink(service, trx, link, use);
+    const session = await findLiveSession(service, trx, app, user.id, link.session_id ?? '');
+    const expected = use === 'activated_at' ? link.address : link.identifier;
+    if (!session || user[link.channel] !== expected) throw new WireError('magic_link_not_found');
+    if (use === 'activated_at') await changeAddress(service, trx, user, link, client);
+    return session;
+  });
+  const { id, created_at: authTime } = session;
+  return {
+    auth_token: await signAccessToken(service, app, key, link.user_id, { id, authTime }),
+    redirect_url: link.redirect_url,
+  };
+}
+
+/** Uses a link up, with its user locked. */
+async function takeLink(service: Service, trx: Queries, link: LinkRow, use: Use): Promise<UserRow> {
+  const now = service.clock();
+  const user = await lockUser(trx, link.app_id, link.user_id);
+  const taken = await trx
+    .updateTable('links')
+    .set({ [use]: now })
+    .where('id_hash', '=', link.id_hash)
+    .where(use, 'is', null)
+    .where('expires_at', '>', now)
+    .returning('activated_at')
+    .executeTakeFirst();
+  if (!user || !taken) throw new WireError('magic_link_not_found');
+  if (taken.activated_at === null) throw new WireError('magic_link_not_found', 'Magic link is not activated');
+  return user;
+}
+
+async function changeAddress(
   service: Service,
   trx: Queries,
   user: UserRow,
-  { channel, identifier, type }: LinkRow,
+  { channel, identifier, id_hash }: LinkRow,
   client: Client,
-): Promise<'email' | 'phone' | undefined> {
-  if (user[channel] === identifier) return channel;
-  // A login link for an address that the user has given up since proves nothing.
-  if (type === 'login') return undefined;
-  const taken = await trx
-    .selectFrom('users')
-    .select('id')
-    .where('app_id', '=', user.app_id)
-    .where(channel, '=', identifier)
-    .executeTakeFirst();
-  if (taken) throw new WireError('invalid_request', `${channel}: is already in use.`);
+): Promise<void> {
+  const event = { appId: user.app_id, userId: user.id, action: 'other', client } as const;
+  if (user[channel] !== identifier) {
+    const taken = await findUserByIdentifier(trx, user.app_id, { channel, value: identifier });
+    if (taken) throw new WireError('invalid_request', `${channel}: is already in use.`);
+    await endPending(trx, user.app_id, user.id, { except: id_hash });
+    await recordEvent(service, trx, { ...event, type: `${channel}.changed` });
+  }
   await trx
     .updateTable('users')
-    .set({ [channel]: identifier })
+    .set({ [channel]: identifier, [`${channel}_verified`]: 1, updated_at: service.clock() })
     .where('app_id', '=', user.app_id)
     .where('id', '=', user.id)
     .execute();
-  const event = {
-    appId: user.app_id,
-    userId: user.id,
-    type: `${channel}.changed`,
-    action: 'other',
-    client,
-  } as const;
-  await recordEvent(service, trx, event);
-  return channel;
+  await recordEvent(service, trx, { ...event, type: 'magic_link.completed' });
 }

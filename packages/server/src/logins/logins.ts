@@ -4,8 +4,7 @@ import type { Queries } from '../storage/database.ts';
 import type { UserRow } from '../storage/schema.ts';
 import { recordEvent } from '../users/events.ts';
 import { signAccessToken } from './accesstoken.ts';
-import type { AuthResult } from './sessions.ts';
-import { openSession } from './sessions.ts';
+import { type AuthResult, openSession, type SessionStart } from './sessions.ts';
 
 /** How somebody proved who they are. */
 export interface Login {
@@ -16,12 +15,14 @@ export interface Login {
   redirectUrl?: string | undefined;
   /** Address that was proven, to be marked as verified. */
   verified?: 'email' | 'phone' | undefined;
+  session: SessionStart;
 }
 
 /**
  * Logs a user in: counts the login, activates a pending user, opens a session.
  *
- * @param prove Uses up the proof and says who it is of. It shares the transaction, so that proof and login count together or not at all.
+ * @param prove Locks the user, uses up the proof and says who it is of. It shares the transaction, so that proof and login count together
+ * or not at all.
  * @throws {@link WireError} `user_not_active`, and whatever `prove` throws
  */
 export async function logIn(
@@ -29,18 +30,17 @@ export async function logIn(
   app: App,
   prove: (trx: Queries) => Promise<Login>,
 ): Promise<AuthResult> {
-  const now = service.clock();
   // Read first: inside the transaction it would wait for a connection while holding one.
   const key = await service.keys.signing(app.id);
-  const { login, refreshToken } = await service.db.transaction().execute(async (trx) => {
+  const { login, session } = await service.db.transaction().execute(async (trx) => {
     const login = await prove(trx);
     await countLogin(service, trx, app, login);
-    return { login, refreshToken: await openSession(service, trx, app, login.user.id) };
+    return { login, session: await openSession(service, trx, app, login.user.id, login.session) };
   });
   return {
-    auth_token: await signAccessToken(service, app, key, login.user.id, now),
+    auth_token: await signAccessToken(service, app, key, login.user.id, session),
     redirect_url: login.redirectUrl || app.settings.redirectUrl,
-    ...refreshToken,
+    ...session.refresh,
   };
 }
 

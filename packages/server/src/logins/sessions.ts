@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { WireError } from '../errors.ts';
-import type { App, Service } from '../service.ts';
+import type { App, Client, Service } from '../service.ts';
 import type { Queries } from '../storage/database.ts';
+import type { SessionRow } from '../storage/schema.ts';
 import { randomText } from '../storage/secrets.ts';
+import { findUser } from '../users/users.ts';
 import { signAccessToken } from './accesstoken.ts';
 
 export interface AuthResult {
@@ -12,97 +14,193 @@ export interface AuthResult {
   refresh_token_expiration?: number;
 }
 
-interface SessionStart {
-  id: string;
-  expires_at: number;
+/** How long a refresh token that was used gives its successor again, in milliseconds. */
+const refreshReuseInterval = 10_000;
+
+/** How a session began. */
+export interface SessionStart {
+  method: SessionRow['method'];
+  /** Passkey that opens it. */
+  deviceId?: string | undefined;
+  /** Whether an address of the user was proven by this login, or before by whoever made its passkey. */
+  proven: boolean;
+  /** Whether the session outlives its access token. Default is yes, unless the app has refresh tokens off. */
+  refreshable?: boolean | undefined;
 }
 
-export async function openSession(service: Service, trx: Queries, app: App, userId: string) {
-  if (!app.settings.refreshEnabled) return undefined;
+/** Opens a session: without refresh tokens it lives as long as its access token. The user must be locked. */
+export async function openSession(
+  service: Service,
+  trx: Queries,
+  app: App,
+  userId: string,
+  { method, deviceId = undefined, proven, refreshable = true }: SessionStart,
+) {
+  const { refreshEnabled, refreshAbsoluteLifetime, sessionTimeoutLength } = app.settings;
+  const refreshes = refreshEnabled && refreshable;
   const now = service.clock();
-  const expires_at = now + app.settings.refreshAbsoluteLifetime * 1000;
-  const session = {
+  const session: SessionRow = {
     id: randomText(),
     app_id: app.id,
     user_id: userId,
-    method: 'passkey' as const,
-    device_id: null,
-    proven: 0 as const,
+    method,
+    device_id: deviceId ?? null,
+    proven: proven ? 1 : 0,
     created_at: now,
-    expires_at,
+    expires_at: now + (refreshes ? refreshAbsoluteLifetime : sessionTimeoutLength * 60) * 1000,
   };
   await trx.insertInto('sessions').values(session).execute();
-  return insertRefreshToken(service, trx, app, session);
+  const token = randomBytes(32).toString('base64url');
+  return {
+    id: session.id,
+    authTime: session.created_at,
+    refresh: refreshes ? await insertRefreshToken(service, trx, app, session, token) : undefined,
+  };
 }
 
-async function insertRefreshToken(service: Service, trx: Queries, app: App, session: SessionStart) {
+async function insertRefreshToken(
+  service: Service,
+  trx: Queries,
+  app: App,
+  session: Pick<SessionRow, 'id' | 'expires_at'>,
+  token: string,
+) {
   const now = service.clock();
-  const token = randomBytes(32).toString('base64url');
   const expires_at = Math.min(now + app.settings.refreshInactivityLifetime * 1000, session.expires_at);
-  const hash = service.secrets.hash('refresh token', token);
+  const hash = hashOf(service, token);
   await trx
     .insertInto('refresh_tokens')
     .values({ hash, session_id: session.id, app_id: app.id, created_at: now, expires_at, used_at: null })
     .execute();
-  return { refresh_token: token, refresh_token_expiration: Math.floor(expires_at / 1000) };
+  return refreshView(token, expires_at);
+}
+
+function refreshView(refresh_token: string, expiresAt: number) {
+  return { refresh_token, refresh_token_expiration: Math.floor(expiresAt / 1000) };
+}
+
+/** Returns a session of the user that has not ended. */
+export async function findLiveSession(
+  service: Service,
+  queries: Queries,
+  app: App,
+  userId: string,
+  id: string,
+): Promise<SessionRow | undefined> {
+  return queries
+    .selectFrom('sessions')
+    .selectAll()
+    .where('app_id', '=', app.id)
+    .where('user_id', '=', userId)
+    .where('id', '=', id)
+    .where('expires_at', '>', service.clock())
+    .executeTakeFirst();
+}
+
+/** @throws {@link WireError} `invalid_access_token` when the session that an access token names has ended */
+export async function requireLiveSession(
+  service: Service,
+  queries: Queries,
+  app: App,
+  userId: string,
+  id: string,
+): Promise<SessionRow> {
+  const session = await findLiveSession(service, queries, app, userId, id);
+  if (!session) throw new WireError('invalid_access_token');
+  return session;
 }
 
 /**
- * Exchanges a refresh token for new tokens. It is good once: using it again ends the session that it belongs to.
+ * Exchanges a refresh token for new tokens. It is good once. For ten seconds after its use the same successor is
+ * given again, as long as that one was not used itself; later use ends the session.
  *
  * @see RFC 9700 §4.14.2
  * @throws {@link WireError} `invalid_refresh_token`, `user_not_active`
  */
-export async function refresh(service: Service, app: App, token: string): Promise<AuthResult> {
-  const now = service.clock();
+export async function refresh(
+  service: Service,
+  app: App,
+  token: string,
+  client: Client,
+): Promise<AuthResult> {
+  if (!app.settings.refreshEnabled) throw new WireError('invalid_refresh_token');
+  // Read first: inside the transaction it would wait for a connection while holding one.
   const key = await service.keys.signing(app.id);
-  const hash = service.secrets.hash('refresh token', token);
   // The transaction ends well even when the token is refused, for the end of the session has to be kept.
   const result = await service.db.transaction().execute(async (trx) => {
-    const taken = await trx
-      .updateTable('refresh_tokens')
-      .set({ used_at: now })
-      .where('hash', '=', hash)
-      .where('app_id', '=', app.id)
-      .where('used_at', 'is', null)
-      .returning(['session_id', 'expires_at'])
-      .executeTakeFirst();
-    if (!taken) {
-      await endSession(service, trx, app, hash);
-      return undefined;
-    }
-    const session = await trx
-      .selectFrom('sessions')
-      .selectAll()
-      .where('id', '=', taken.session_id)
-      .where('expires_at', '>', now)
-      .executeTakeFirst();
-    if (!session || taken.expires_at <= now) return undefined;
-    const user = await trx
-      .selectFrom('users')
-      .select('status')
-      .where('app_id', '=', app.id)
-      .where('id', '=', session.user_id)
-      .executeTakeFirst();
-    if (user?.status !== 'active') return 'user_not_active' as const;
-    return { session, next: await insertRefreshToken(service, trx, app, session) };
+    const session = await lockSession(service, trx, app, token);
+    if (!session) return 'invalid_refresh_token';
+    const user = await findUser(trx, app.id, session.user_id);
+    if (user?.status !== 'active') return 'user_not_active';
+    const next = await takeSuccessor(service, trx, app, session, token);
+    if (next === 'reused') await endReused(service, trx, session, client);
+    return typeof next === 'string' ? 'invalid_refresh_token' : { session, next };
   });
-  if (!result) throw new WireError('invalid_refresh_token');
-  if (result === 'user_not_active') throw new WireError('user_not_active');
+  if (typeof result === 'string') throw new WireError(result);
+  const { user_id, id, created_at: authTime } = result.session;
   return {
-    auth_token: await signAccessToken(service, app, key, result.session.user_id, result.session.created_at),
+    auth_token: await signAccessToken(service, app, key, user_id, { id, authTime }),
     redirect_url: app.settings.redirectUrl,
     ...result.next,
   };
 }
 
-/** Ends the session that a refresh token belongs to, if there is one. */
-export async function revoke(service: Service, app: App, token: string): Promise<void> {
-  await endSession(service, service.db, app, service.secrets.hash('refresh token', token));
+/** Finds the session of a refresh token. Uses of its tokens at the same moment, and its end, wait for each other. */
+async function lockSession(
+  service: Service,
+  trx: Queries,
+  app: App,
+  token: string,
+): Promise<SessionRow | undefined> {
+  const hash = hashOf(service, token);
+  return trx
+    .updateTable('sessions')
+    .set((eb) => ({ expires_at: eb.ref('expires_at') }))
+    .where('app_id', '=', app.id)
+    .where('id', 'in', (eb) => eb.selectFrom('refresh_tokens').select('session_id').where('hash', '=', hash))
+    .where('expires_at', '>', service.clock())
+    .returningAll()
+    .executeTakeFirst();
 }
 
-async function endSession(service: Service, queries: Queries, app: App, hash: string): Promise<void> {
-  const ended = await queries
+/** Uses a refresh token up. Its successor is derived from it, so that it can be given again without being stored. */
+async function takeSuccessor(service: Service, trx: Queries, app: App, session: SessionRow, token: string) {
+  const now = service.clock();
+  const successor = service.secrets.hash('refresh successor', token);
+  const used = await findRefreshToken(service, trx, token);
+  if (!used) return 'expired';
+  if (used.used_at === null) {
+    if (used.expires_at <= now) return 'expired';
+    await trx.updateTable('refresh_tokens').set({ used_at: now }).where('hash', '=', used.hash).execute();
+    return insertRefreshToken(service, trx, app, session, successor);
+  }
+  if (now >= used.used_at + refreshReuseInterval) return 'reused';
+  const next = await findRefreshToken(service, trx, successor);
+  return next?.used_at === null ? refreshView(successor, next.expires_at) : 'reused';
+}
+
+async function findRefreshToken(service: Service, trx: Queries, token: string) {
+  return trx
+    .selectFrom('refresh_tokens')
+    .select(['hash', 'used_at', 'expires_at'])
+    .where('hash', '=', hashOf(service, token))
+    .executeTakeFirst();
+}
+
+async function endReused(service: Service, trx: Queries, session: SessionRow, client: Client): Promise<void> {
+  await trx.deleteFrom('sessions').where('id', '=', session.id).execute();
+  const event = 'refresh_token.reused';
+  service.metrics.events.inc({ type: event });
+  service.options.logger.warn(
+    { app: session.app_id, user: session.user_id, event, ip: client.ip },
+    'Refresh token was used again: its session was ended',
+  );
+}
+
+/** Logs out: ends the session that a refresh token belongs to, if there is one. */
+export async function revoke(service: Service, app: App, token: string): Promise<void> {
+  const hash = hashOf(service, token);
+  const ended = await service.db
     .deleteFrom('sessions')
     .where('app_id', '=', app.id)
     .where('id', 'in', (eb) => eb.selectFrom('refresh_tokens').select('session_id').where('hash', '=', hash))
@@ -111,7 +209,6 @@ async function endSession(service: Service, queries: Queries, app: App, hash: st
   if (ended) service.metrics.events.inc({ type: 'session.ended' });
 }
 
-/** Ends all sessions of a user. */
-export async function revokeAll(queries: Queries, appId: string, userId: string): Promise<void> {
-  await queries.deleteFrom('sessions').where('app_id', '=', appId).where('user_id', '=', userId).execute();
+function hashOf(service: Service, token: string): string {
+  return service.secrets.hash('refresh token', token);
 }

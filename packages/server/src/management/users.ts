@@ -2,14 +2,16 @@ import { z } from 'zod';
 import { WireError } from '../errors.ts';
 import { type RequestContext, type Route, route } from '../http/routes.ts';
 import { bodies, device, passageUser } from '../http/schemas.ts';
-import { revokeAll } from '../logins/sessions.ts';
-import type { UserTable } from '../storage/schema.ts';
+import { endAll, endPending } from '../logins/endings.ts';
+import type { App } from '../service.ts';
+import type { Queries } from '../storage/database.ts';
+import type { UserRow, UserTable } from '../storage/schema.ts';
 import { logEvent, recordEvent } from '../users/events.ts';
 import { readIdentifiers } from '../users/identifiers.ts';
 import { mergeMetadata } from '../users/metadata.ts';
-import { insertUser, listDevices, requireUser } from '../users/users.ts';
+import { insertUser, listDevices, lockUser, requireUser } from '../users/users.ts';
 import { deviceView, passageUserView } from '../users/views.ts';
-import { voidHandshakes } from '../webauthn/handshakes.ts';
+import { deleteDevice } from '../webauthn/devices.ts';
 
 const oneUser = z.object({ user: passageUser });
 type Body<K extends keyof typeof bodies> = z.infer<(typeof bodies)[K]>;
@@ -65,14 +67,9 @@ export const userRoutes: Route[] = [
     async ({ service, app, params, client }) => {
       const userId = params.user_id ?? '';
       await service.db.transaction().execute(async (trx) => {
-        const row = await trx
-          .deleteFrom('users')
-          .where('app_id', '=', app.id)
-          .where('id', '=', userId)
-          .returning('id')
-          .executeTakeFirst();
-        if (!row) throw new WireError('user_not_found');
-        await voidHandshakes(trx, app.id, userId);
+        if (!(await lockUser(trx, app.id, userId))) throw new WireError('user_not_found');
+        await endAll(trx, app.id, userId);
+        await trx.deleteFrom('users').where('app_id', '=', app.id).where('id', '=', userId).execute();
       });
       // The user's events went with the user.
       logEvent(service, { appId: app.id, userId, type: 'user.deleted', client });
@@ -119,21 +116,15 @@ export const userRoutes: Route[] = [
     {
       method: 'DELETE',
       path: '/users/{user_id}/devices/{device_id}',
-      summary: 'Delete a passkey of a user',
+      summary: 'Delete a passkey of a user, and end the sessions it opened',
       access: 'key',
       errors: [401],
     },
     async ({ service, app, params, client }) => {
       await service.db.transaction().execute(async (trx) => {
-        const user = await requireUser(trx, app.id, params.user_id ?? '');
-        const row = await trx
-          .deleteFrom('devices')
-          .where('app_id', '=', app.id)
-          .where('user_id', '=', user.id)
-          .where('id', '=', params.device_id ?? '')
-          .returning('id')
-          .executeTakeFirst();
-        if (!row) throw new WireError('device_not_found');
+        const user = await requireLocked(trx, app, params.user_id);
+        if (!(await deleteDevice(trx, app, user.id, params.device_id ?? '')))
+          throw new WireError('device_not_found');
         const event = {
           appId: app.id,
           userId: user.id,
@@ -150,21 +141,27 @@ export const userRoutes: Route[] = [
     {
       method: 'DELETE',
       path: '/users/{user_id}/tokens',
-      summary: 'End all sessions of a user. Access tokens stay good until they expire',
+      summary:
+        'End all sessions, codes, links and ceremonies of a user. Access tokens read until they expire',
       access: 'key',
       errors: [401],
     },
     async ({ service, app, params, client }) =>
       service.db.transaction().execute(async (trx) => {
-        const user = await requireUser(trx, app.id, params.user_id ?? '');
-        await revokeAll(trx, app.id, user.id);
-        await voidHandshakes(trx, app.id, user.id);
+        const user = await requireLocked(trx, app, params.user_id);
+        await endAll(trx, app.id, user.id);
         const type = 'sessions.revoked';
         await recordEvent(service, trx, { appId: app.id, userId: user.id, type, action: 'other', client });
         return undefined;
       }),
   ),
 ];
+
+async function requireLocked(trx: Queries, app: App, id: string | undefined): Promise<UserRow> {
+  const user = await lockUser(trx, app.id, id ?? '');
+  if (!user) throw new WireError('user_not_found');
+  return user;
+}
 
 async function createUser({ service, app, body }: RequestContext<Body<'userArgs'>, unknown>) {
   if (!body.email && !body.phone) {
@@ -180,7 +177,7 @@ async function createUser({ service, app, body }: RequestContext<Body<'userArgs'
 async function updateUser({ service, app, params, body, client }: RequestContext<Body<'userArgs'>, unknown>) {
   const { email, phone } = readIdentifiers(body);
   return service.db.transaction().execute(async (trx) => {
-    const user = await requireUser(trx, app.id, params.user_id ?? '');
+    const user = await requireLocked(trx, app, params.user_id);
     const changes: Partial<UserTable> = {
       ...(email && email !== user.email && { email, email_verified: 0 }),
       ...(phone && phone !== user.phone && { phone, phone_verified: 0 }),
@@ -204,6 +201,7 @@ async function updateUser({ service, app, params, body, client }: RequestContext
       } as const;
       await recordEvent(service, trx, event);
     }
+    if (changes.email || changes.phone) await endPending(trx, app.id, user.id);
     const metadata = mergeMetadata(app.settings, user.metadata, body.user_metadata, 'any');
     const changed = await trx
       .updateTable('users')
@@ -229,10 +227,7 @@ async function setStatus(
       .returningAll()
       .executeTakeFirst();
     if (!user) throw new WireError('user_not_found');
-    if (status === 'inactive') {
-      await revokeAll(trx, app.id, user.id);
-      await voidHandshakes(trx, app.id, user.id);
-    }
+    if (status === 'inactive') await endAll(trx, app.id, user.id);
     const type = status === 'inactive' ? 'user.deactivated' : 'user.activated';
     await recordEvent(service, trx, { appId: app.id, userId: user.id, type, action: 'other', client });
     return { user: await passageUserView(trx, user) };

@@ -213,4 +213,5 @@ export type SigningKeyRow = Selectable<SigningKeyTable>;
 export type HandshakeRow = Selectable<HandshakeTable>;
 export type CodeRow = Selectable<CodeTable>;
 export type LinkRow = Selectable<LinkTable>;
+export type SessionRow = Selectable<SessionTable>;
 export type EventRow = Selectable<EventTable>;

@@ -41,6 +41,7 @@ export type HashKind =
   | 'link'
   | 'link id'
   | 'refresh token'
+  | 'refresh successor'
   | 'mark'
   | 'limit'
   | 'decoy';

@@ -21,6 +21,21 @@ export async function requireUser(queries: Queries, appId: string, id: string): 
   return user;
 }
 
+/**
+ * Finds a user and keeps other transactions from logging them in, or ending what is theirs, until this one is over. Whatever opens or
+ * ends sessions, codes, links or ceremonies of a user calls it before it touches them, so that no two wait for each other.
+ */
+export async function lockUser(trx: Queries, appId: string, id: string): Promise<UserRow | undefined> {
+  // An update that changes nothing: both databases have it, and `select … for update` only one.
+  return trx
+    .updateTable('users')
+    .set((eb) => ({ status: eb.ref('status') }))
+    .where('app_id', '=', appId)
+    .where('id', '=', id)
+    .returningAll()
+    .executeTakeFirst();
+}
+
 export async function findUserByIdentifier(
   queries: Queries,
   appId: string,

@@ -1,4 +1,5 @@
 import { WireError } from '../errors.ts';
+import { endSessions } from '../logins/endings.ts';
 import type { App, Client, Service } from '../service.ts';
 import type { Queries } from '../storage/database.ts';
 import type { DeviceRow, DeviceType, HandshakeRow, UserRow } from '../storage/schema.ts';
@@ -35,7 +36,12 @@ export async function requireAttestation(
   }
 }
 
-/** Stores a new passkey. @throws {@link WireError} `invalid_request` when anybody has registered it before */
+/**
+ * Stores a new passkey.
+ *
+ * @param proven 1 when the session that adds it was made under a proof of an address.
+ * @throws {@link WireError} `invalid_request` when anybody has registered it before
+ */
 export async function insertDevice(
   service: Service,
   trx: Queries,
@@ -43,6 +49,7 @@ export async function insertDevice(
   user: UserRow,
   credential: NewCredential,
   client: Client,
+  proven: DeviceRow['proven'] = 0,
 ): Promise<DeviceRow> {
   const now = service.clock();
   const row = await trx
@@ -64,7 +71,7 @@ export async function insertDevice(
       created_at: now,
       updated_at: now,
       last_login_at: now,
-      proven: 0,
+      proven,
     })
     .onConflict((conflict) => conflict.doNothing())
     .returningAll()
@@ -78,6 +85,20 @@ export async function insertDevice(
     client,
   });
   return row;
+}
+
+/** Deletes a passkey, and ends the sessions that it opened. The user must be locked. @returns False when there is no such passkey. */
+export async function deleteDevice(trx: Queries, app: App, userId: string, id: string): Promise<boolean> {
+  const row = await trx
+    .deleteFrom('devices')
+    .where('app_id', '=', app.id)
+    .where('user_id', '=', userId)
+    .where('id', '=', id)
+    .returning('id')
+    .executeTakeFirst();
+  if (!row) return false;
+  await endSessions(trx, app.id, userId, { deviceId: id });
+  return true;
 }
 
 /**

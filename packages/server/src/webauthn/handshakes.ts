@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { generateAuthenticationOptions, generateRegistrationOptions } from '@simplewebauthn/server';
 import { type App, rpIdOf, type Service } from '../service.ts';
-import type { Queries } from '../storage/database.ts';
 import type { Ceremony, DeviceRow, HandshakeRow } from '../storage/schema.ts';
 import { randomText } from '../storage/secrets.ts';
 import { algorithms, type Expectation } from './verify.ts';
@@ -19,6 +18,8 @@ interface Registrant {
   id: string;
   /** E-mail address or phone number. */
   name: string;
+  /** Session that adds a passkey: the answer has to come from it. */
+  sessionId?: string;
 }
 
 export type Attachment = 'platform' | 'cross-platform' | 'any';
@@ -52,7 +53,8 @@ export async function startRegistration(
     supportedAlgorithmIDs: algorithms,
   });
   const user_id = registrant.decoy ? null : registrant.id;
-  return keep(service, app, { ceremony, challenge, user_id, allowed: null }, publicKey);
+  const session_id = registrant.sessionId ?? null;
+  return keep(service, app, { ceremony, challenge, user_id, allowed: null, session_id }, publicKey);
 }
 
 /** Begins a login: for one user, or for whoever has a passkey. */
@@ -71,7 +73,12 @@ export async function startLogin(
     ...(credentials.length && { allowCredentials: credentials.map(descriptor) }),
   });
   const allowed = credentials.length ? JSON.stringify(credentials.map(({ cred_id }) => cred_id)) : null;
-  return keep(service, app, { ceremony: 'login', challenge, user_id: userId, allowed }, publicKey);
+  return keep(
+    service,
+    app,
+    { ceremony: 'login', challenge, user_id: userId, allowed, session_id: null },
+    publicKey,
+  );
 }
 
 /**
@@ -94,11 +101,6 @@ export async function takeHandshake(
   return row?.ceremony === ceremony && row.expires_at > service.clock() ? row : undefined;
 }
 
-/** Ends the ceremonies that a user has begun. A login without an identifier is nobody's before its answer, which then looks at the user. */
-export async function voidHandshakes(queries: Queries, appId: string, userId: string): Promise<void> {
-  await queries.deleteFrom('handshakes').where('app_id', '=', appId).where('user_id', '=', userId).execute();
-}
-
 /** Returns what the answer to a handshake is held against. */
 export function expectationOf(service: Service, app: App, row: HandshakeRow): Expectation {
   const { authOrigin, additionalAuthOrigins, userVerification } = app.settings;
@@ -118,7 +120,10 @@ function makeChallenge() {
 async function keep(
   service: Service,
   app: App,
-  { challenge, ...row }: Pick<HandshakeRow, 'ceremony' | 'user_id' | 'allowed'> & { challenge: string },
+  {
+    challenge,
+    ...row
+  }: Pick<HandshakeRow, 'ceremony' | 'user_id' | 'allowed' | 'session_id'> & { challenge: string },
   publicKey: object,
 ): Promise<Handshake> {
   const id = randomText();
