@@ -50,7 +50,8 @@ export default defineConfig([
     checks,
     plugins: raw,
     clean: false,
-    outputOptions: { exports: 'named', plugins: structural },
+    // Jest cannot load what CommonJS imports dynamically.
+    outputOptions: { exports: 'named', dynamicImportInCjs: false, plugins: structural },
     // jose has no CommonJS build, and Jest cannot `require` ES modules: the CommonJS files carry their own copy.
     deps: { alwaysBundle: [/^jose(\/|$)/], onlyBundle: false },
   },

@@ -28,7 +28,7 @@ describe.skipIf(!built)('passage-server (needs a build)', () => {
       const port = String(await portOf(first));
       expect(first.output()).toMatch(/PASSAGE_APP_ID=\w{24}\nPASSAGE_API_KEY=\w{10}\.\w{64}\n/);
       expect((await fetch(`http://localhost:${port}/readyz`)).status).toBe(200);
-      const second = run([], { ...variables, PORT: port });
+      const second = run([], { ...variables, PORT: port, DATABASE_URL: 'second.db' });
       expect(await second.ended).toBe(1);
       expect(second.output()).toContain('The port is in use: set PORT to another one');
       const start = Date.now();

@@ -2,57 +2,54 @@
 import { readFileSync } from 'node:fs';
 import pino from 'pino';
 import { type Environment, readEnvironment } from './environment.ts';
-import { createPassageServer, type ImportedUser, type PassageServer } from './index.ts';
+import type { ImportedUser, PassageServer } from './index.ts';
+import { resolveOptions } from './options.ts';
+import { openServer } from './server.ts';
+import type { Use } from './storage/database.ts';
+import { restore } from './storage/restore.ts';
+import { createSecrets } from './storage/secrets.ts';
 
 const commands: Record<string, (environment: Environment) => Promise<void>> = {
   start,
-  async apps(environment) {
-    const server = await open(environment);
+  apps: work('visit', async (server) => {
     for (const app of await server.apps.list()) console.log(`${app.id}  ${app.authOrigin}  ${app.name}`);
-    await server.close();
-  },
-  async 'create-app'(environment) {
-    const server = await open(environment);
+  }),
+  'create-app': work('visit', async (server, environment) => {
     const made = server.created ?? (await server.apps.create(environment.app(false)));
     console.log(`PASSAGE_APP_ID=${made.appId}\nPASSAGE_API_KEY=${made.apiKey}`);
-    await server.close();
-  },
-  async 'create-key'(environment) {
-    const server = await open(environment);
+  }),
+  'create-key': work('visit', async (server) => {
     console.log(`PASSAGE_API_KEY=${(await server.apps.createApiKey(requireArgument('app id'))).apiKey}`);
-    await server.close();
-  },
-  async 'rotate-key'(environment) {
-    const server = await open(environment);
-    await server.apps.rotateSigningKey(requireArgument('app id'), {
-      immediately: process.argv.includes('--now'),
-    });
-    await server.close();
-  },
-  async 'rotate-secret'(environment) {
-    const server = await open(environment);
+  }),
+  'rotate-key': work('visit', (server) =>
+    server.apps.rotateSigningKey(requireArgument('app id'), { immediately: process.argv.includes('--now') }),
+  ),
+  // Not beside a server: it would go on with the old secret.
+  'rotate-secret': work('serve', async (server, environment) => {
     const count = await server.rotateSecret(environment.nextSecret());
     console.log(`${count} keys encrypted with the new secret. Start with it from now on.`);
-    await server.close();
-  },
-  async import(environment) {
+  }),
+  import: work('visit', async (server) => {
     const [appId, file] = [requireArgument('app id'), requireArgument('file', 4)];
-    const server = await open(environment);
     const { imported, existing } = await server.apps.importUsers(appId, readRecords(file));
     console.log(`${imported} users imported, ${existing} were there already.`);
-    await server.close();
+  }),
+  backup: work('visit', (server) => server.backup(requireArgument('file'))),
+  async restore({ options }) {
+    const { database, secret } = resolveOptions(options);
+    const held = await restore(requireArgument('file'), database, createSecrets(secret));
+    const newest = held.newestEvent
+      ? `the newest event is of ${held.newestEvent.toISOString()}`
+      : 'no events';
+    console.log(
+      `Restored: ${held.apps} apps, ${held.users} users, ${held.passkeys} passkeys; ${newest}. Sessions, codes and links are void.`,
+    );
+    if (held.replaced) console.log(`The replaced database is kept as ${held.replaced}`);
   },
-  async backup(environment) {
-    const server = await open(environment);
-    await server.backup(requireArgument('file'));
-    await server.close();
-  },
-  async restored(environment) {
-    const server = await open(environment);
+  restored: work('visit', async (server) => {
     await server.voidSecrets();
     console.log('Sessions, codes and links of the backup are void.');
-    await server.close();
-  },
+  }),
 };
 
 const usage = `passage-server [command]
@@ -65,28 +62,42 @@ const usage = `passage-server [command]
   rotate-secret            Encrypt the keys with PASSAGE_NEXT_SECRET
   import <app id> <file>   Add users with their ids: JSON records of the Management API, one a line
   backup <file>            Copy a SQLite database that is in use
-  restored                 After restoring a backup: void its sessions, codes and links
+  restore <file>           Replace a SQLite database that no server uses by a backup
+  restored                 After pg_restore: void the sessions, codes and links of the backup
 
 PASSAGE_SECRET or PASSAGE_SECRET_FILE, and PASSAGE_BASE_URL, must be set; the README lists all variables.`;
 
+/** Makes a command that closes the database whatever happens. */
+function work(use: Use, command: (server: PassageServer, environment: Environment) => Promise<void>) {
+  return async (environment: Environment) => {
+    const server = await open(environment, use);
+    await command(server, environment).finally(() => server.close());
+  };
+}
+
 async function start(environment: Environment): Promise<void> {
-  const server = await open(environment);
+  const server = await open(environment, 'serve');
   if (server.created) {
     console.log(`Made the first app. Keep its key: it is not shown again.`);
     console.log(`PASSAGE_APP_ID=${server.created.appId}\nPASSAGE_API_KEY=${server.created.apiKey}`);
   }
-  const { url, port } = await server.listen(environment.listen);
-  console.log(`Passage server on port ${port}, for ${url}`);
+  try {
+    const { url, port } = await server.listen(environment.listen);
+    console.log(`Passage server on port ${port}, for ${url}`);
+  } catch (error) {
+    await server.close();
+    throw error;
+  }
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
-      server.close().then(() => process.exit(0));
+      server.close().then(() => process.exit(0), fail);
     });
   }
 }
 
-function open(environment: Environment): Promise<PassageServer> {
+function open(environment: Environment, use: Use): Promise<PassageServer> {
   const logger = pino({ level: environment.logLevel }, pino.destination(2));
-  return createPassageServer({ ...environment.options, app: environment.app(true), logger });
+  return openServer({ ...environment.options, app: environment.app(true), logger }, use);
 }
 
 /** @throws TypeError that names the line that is no JSON */
@@ -115,11 +126,13 @@ async function main(name = 'start'): Promise<void> {
   await command(readEnvironment(process.env, (path) => readFileSync(path, 'utf8')));
 }
 
-main(process.argv[2]).catch((error: NodeJS.ErrnoException) => {
+function fail(error: NodeJS.ErrnoException): never {
   const text =
     error.code === 'EADDRINUSE'
       ? 'The port is in use: set PORT to another one, or end the process that has it'
       : error.message;
   console.error(`passage-server: ${text}`);
   process.exit(1);
-});
+}
+
+main(process.argv[2]).catch(fail);

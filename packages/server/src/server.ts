@@ -15,9 +15,10 @@ import { relatedOriginsPath } from './http/system.ts';
 import { type PassageServerOptions, readSecret, resolveOptions } from './options.ts';
 import { createHttp } from './router.ts';
 import type { Service } from './service.ts';
+import { backUp } from './storage/backup.ts';
 import { requireSecret } from './storage/binding.ts';
-import { openStorage } from './storage/database.ts';
-import { backUp, changeSecret, sweep, voidSecrets } from './storage/maintenance.ts';
+import { openStorage, type Use } from './storage/database.ts';
+import { changeSecret, sweep, voidSecrets } from './storage/maintenance.ts';
 import { createSecrets } from './storage/secrets.ts';
 import { importUsers } from './users/import.ts';
 
@@ -55,12 +56,21 @@ export interface PassageServer {
  * Opens the database, brings its tables up to date, and makes the first app where there is none.
  *
  * @throws TypeError when an option is missing or makes no sense
- * @throws Error when the database cannot be opened, or its keys were encrypted with another secret
+ * @throws Error when the database cannot be opened, another server has its SQLite file, or its keys were encrypted with another secret
  */
-export async function createPassageServer(options: PassageServerOptions): Promise<PassageServer> {
+export function createPassageServer(options: PassageServerOptions): Promise<PassageServer> {
+  return openServer(options, 'serve');
+}
+
+/**
+ * Like `createPassageServer`, for commands too: they may work beside a server (`visit`).
+ *
+ * @internal
+ */
+export async function openServer(options: PassageServerOptions, use: Use): Promise<PassageServer> {
   const resolved = resolveOptions(options);
   const { clock } = resolved;
-  const storage = await openStorage(resolved.database);
+  const storage = await openStorage(resolved.database, use);
   try {
     const secrets = createSecrets(resolved.secret);
     await storage.db.transaction().execute((trx) => requireSecret(trx, secrets));

@@ -1,12 +1,11 @@
-import { closeSync, mkdirSync, openSync } from 'node:fs';
-import { userInfo } from 'node:os';
-import { dirname, resolve } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
-import { Kysely, PostgresDialect, SqliteDialect, SqliteDriver, type Transaction } from 'kysely';
-import Database from 'libsql';
-import pg from 'pg';
-import { migrate } from './migrations.ts';
+import { rmSync } from 'node:fs';
+import { Kysely, type Transaction, type TransactionBuilder } from 'kysely';
+import { backUp } from './backup.ts';
+import { failureOf } from './failure.ts';
+import { listPending, migrate } from './migrations.ts';
+import { postgresDialect, requireConnection } from './postgres.ts';
 import type { DatabaseKind, Schema } from './schema.ts';
+import { finish, ImmediateSqliteDialect, lockFile, openSqlite } from './sqlite.ts';
 
 /** The database, or a transaction in it: queries take either. */
 export type Queries = Kysely<Schema> | Transaction<Schema>;
@@ -14,98 +13,105 @@ export type Queries = Kysely<Schema> | Transaction<Schema>;
 export interface Storage {
   readonly kind: DatabaseKind;
   readonly db: Kysely<Schema>;
+  /** Afterwards a SQLite file is the whole database, with no files beside it. */
   close(): Promise<void>;
 }
+
+/** `serve` keeps a SQLite file for one server alone; `visit` is for work beside a server. */
+export type Use = 'serve' | 'visit';
 
 /**
  * Opens the database and brings its tables up to date.
  *
  * @param location SQLite file, `:memory:`, or a `postgres://` URL.
+ * @throws Error if it cannot be opened, another server has the file, or a newer version made it
  */
-export async function openStorage(location: string): Promise<Storage> {
-  const kind = /^postgres(ql)?:\/\//.test(location) ? 'postgres' : 'sqlite';
-  const dialect = kind === 'postgres' ? postgresDialect(location) : sqliteDialect(location);
-  const db = new Kysely<Schema>({ dialect });
+export function openStorage(location: string, use: Use = 'visit'): Promise<Storage> {
+  return isPostgres(location) ? openPostgres(location) : openFile(location, use);
+}
+
+export function isPostgres(location: string): boolean {
+  return /^postgres(ql)?:\/\//i.test(location);
+}
+
+async function openPostgres(location: string): Promise<Storage> {
+  const db = new Repeating({ dialect: await postgresDialect(location) });
   try {
-    await migrate(db, kind);
+    await requireConnection(db, location);
+    await migrate(db, 'postgres');
+    return { kind: 'postgres', db, close: () => db.destroy() };
   } catch (error) {
     await db.destroy();
     throw error;
   }
-  return { kind, db, close: () => db.destroy() };
 }
 
-/** How long another process may hold the write lock, in milliseconds. */
-const busyLimit = 5_000;
-
-function sqliteDialect(location: string): SqliteDialect {
-  try {
-    if (location !== ':memory:') createFile(location);
-    const database = new Database(location, { timeout: busyLimit });
-    // An acknowledged write has to survive a power cut: https://www.sqlite.org/pragma.html#pragma_synchronous
-    database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON');
-    return new ImmediateSqliteDialect(database);
-  } catch (cause) {
-    throw new Error(
-      `The database must be a SQLite file that this process may read and write: ${(cause as Error).message}`,
-      { cause },
-    );
-  }
-}
-
-/** Makes the file where there is none: for nobody else to read, which SQLite keeps for the files beside it. */
-function createFile(location: string): void {
-  mkdirSync(dirname(resolve(location)), { recursive: true, mode: 0o700 });
-  closeSync(openSync(location, 'a', 0o600));
-}
-
-/** Takes the write lock at the start of a transaction, so that none fails halfway because another process writes. */
-class ImmediateSqliteDialect extends SqliteDialect {
-  readonly #database: Database.Database;
-
-  constructor(database: Database.Database) {
-    super({ database: database as never });
-    this.#database = database;
-  }
-
-  override createDriver() {
-    const driver = new SqliteDriver({ database: this.#database as never });
-    driver.beginTransaction = () => begin(this.#database);
-    return driver;
-  }
-}
-
-/** The driver is synchronous: waiting for the lock in it would stop this process, so the wait is here. */
-async function begin(database: Database.Database): Promise<void> {
-  const deadline = Date.now() + busyLimit;
-  for (;;) {
+async function openFile(location: string, use: Use): Promise<Storage> {
+  const database = await openSqlite(location);
+  const db = new Repeating({ dialect: new ImmediateSqliteDialect(database) });
+  let unlock = () => {};
+  const close = async () => {
     try {
-      // Not by a prepared statement: libsql leaves one that was busy open, and then cannot commit.
-      database.exec('PRAGMA busy_timeout = 0; BEGIN IMMEDIATE');
-      return;
-    } catch (error) {
-      const busy = /^SQLITE_(BUSY|LOCKED)/.test((error as { code?: string }).code ?? '');
-      if (!busy || Date.now() > deadline) throw error;
+      // Waits for the transaction under way.
+      await db.connection().execute(async () => finish(database));
     } finally {
-      database.exec(`PRAGMA busy_timeout = ${busyLimit}`);
+      await db.destroy();
+      unlock();
     }
-    await delay(10);
+  };
+  const onDisk = location !== ':memory:';
+  try {
+    // A visitor, too, may only change tables that no server is using.
+    const alone = use === 'serve' || (await listPending(db, 'sqlite')).length > 0;
+    if (onDisk && alone) unlock = await lockFile(location);
+    if (onDisk) await copyBefore(db, location, () => migrate(db, 'sqlite'));
+    else await migrate(db, 'sqlite');
+    if (use === 'visit') unlock();
+    return { kind: 'sqlite', db, close };
+  } catch (error) {
+    // What keeps it from closing well is told by the first error.
+    await close().catch(() => undefined);
+    throw error;
   }
 }
 
-// https://github.com/brianc/node-pg-types: bigint arrives as text; times and counts stay below 2^53.
-const types = {
-  getTypeParser: ((oid: number, format?: 'text') =>
-    oid === pg.types.builtins.INT8 ? Number : pg.types.getTypeParser(oid, format)) as never,
-};
+/** Keeps a copy of the file beside it when there is something to migrate, unless that fails and nothing has changed. */
+async function copyBefore(db: Kysely<Schema>, location: string, work: () => Promise<void>): Promise<void> {
+  const pending = await listPending(db, 'sqlite');
+  if (pending.length === 0) return work();
+  const time = new Date().toISOString().replace(/[-:]|\.\d+/g, '');
+  const copy = `${location}.before-${pending.at(-1)}.${time}`;
+  await backUp({ kind: 'sqlite', db }, copy);
+  try {
+    await work();
+  } catch (error) {
+    if ((await listPending(db, 'sqlite')).length === pending.length) rmSync(copy);
+    throw error;
+  }
+}
 
-function postgresDialect(connectionString: string): PostgresDialect {
-  // libpq's default, which this driver has only where the shell sets USER.
-  pg.defaults.user ??= userInfo().username;
-  const pool = new pg.Pool({ connectionString, types, max: 10, connectionTimeoutMillis: 5_000 });
-  // A connection lost while idle must not end the process; the next query opens another.
-  pool.on('error', () => undefined);
-  // Nor one lost while in use, between two queries: the pool listens to idle ones only.
-  pool.on('connect', (client) => client.on('error', () => undefined));
-  return new PostgresDialect({ pool });
+/** How often a transaction is begun that the database breaks off. */
+const attempts = 3;
+
+/**
+ * Runs transactions again that the database broke off for the sake of others, or that met a row which another had just made: they
+ * left nothing behind, and the next attempt finds that row. So what a transaction does besides queries has to bear repetition.
+ */
+class Repeating extends Kysely<Schema> {
+  override transaction(): TransactionBuilder<Schema> {
+    const builder = super.transaction();
+    const execute = builder.execute.bind(builder);
+    builder.execute = async (work) => {
+      for (let attempt = 1; ; attempt++) {
+        try {
+          return await execute(work);
+        } catch (error) {
+          const failure = failureOf(error);
+          const passes = failure === 'conflict' || failure === 'duplicate';
+          if (!passes || attempt === attempts) throw error;
+        }
+      }
+    };
+    return builder;
+  }
 }

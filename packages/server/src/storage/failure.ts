@@ -1,15 +1,52 @@
 import { WireError } from '../errors.ts';
 
-/** Codes of SQLite, PostgreSQL and sockets that say: the database does not answer, or cannot be written to. It may later. */
-const away =
-  /^(SQLITE_(BUSY|FULL|IOERR|READONLY|CANTOPEN|LOCKED)|ECONN|EPIPE|ETIMEDOUT|EHOST|ENET|ENOTFOUND|EAI_|57P|53|08|25006)/;
-/** A connection that breaks during a query has no code. */
-const broken = /^(timeout exceeded when trying to connect|Connection terminated)/;
+/**
+ * What an error of the database means: the one place that knows the codes of SQLite, PostgreSQL and sockets.
+ *
+ * - `away`: the database does not answer. It may later.
+ * - `busy`: another process holds the lock for longer than the server waits.
+ * - `full`: there is no space left to write to.
+ * - `read-only`: reads work, writes do not.
+ * - `conflict`: the database broke a transaction off for the sake of another. It left nothing behind and may run again.
+ * - `duplicate`: a value that must be unique is there already, mostly since a moment ago.
+ */
+export type Failure = 'away' | 'busy' | 'full' | 'read-only' | 'conflict' | 'duplicate';
 
-/** Tells whose fault an unexpected error is: of a database that is away for a while, or of the server. */
-export function translate({ code, message }: Error & { code?: unknown }): WireError {
-  if (away.test(String(code ?? '')) || broken.test(message)) {
-    return new WireError('service_unavailable', undefined, { retryAfter: 5 });
-  }
-  return new WireError('internal_server_error');
+const codes: readonly (readonly [RegExp, Failure])[] = [
+  [/^SQLITE_(BUSY|LOCKED)/, 'busy'],
+  [/^SQLITE_FULL/, 'full'],
+  [/^SQLITE_READONLY/, 'read-only'],
+  [/^SQLITE_(IOERR|CANTOPEN)/, 'away'],
+  [/^SQLITE_CONSTRAINT_(UNIQUE|PRIMARYKEY)/, 'duplicate'],
+  // https://www.postgresql.org/docs/current/errcodes-appendix.html
+  [/^(40001|40P01)$/, 'conflict'],
+  [/^23505$/, 'duplicate'],
+  [/^25006$/, 'read-only'],
+  [/^53100$/, 'full'],
+  [/^55P03$/, 'busy'],
+  // Connection, its account or its database; too many connections; a shutdown, a crash or a start; a system error.
+  [/^(08...|28...|3D000|53...|57...|58...)$/, 'away'],
+  [/^(ECONN\w+|EPIPE|ETIMEDOUT|EHOST\w+|ENET\w+|ENOTFOUND|EAI_\w+)$/, 'away'],
+  // TLS: the certificate of the database is not trusted.
+  [/^(SELF_SIGNED_CERT_|DEPTH_ZERO_SELF_SIGNED_CERT|UNABLE_TO_|CERT_|ERR_TLS_)/, 'away'],
+];
+
+/** Errors of connections that break, or take too long to be made, have no code. */
+const broken =
+  /^(timeout exceeded when trying to connect|Connection terminated|Client (has encountered a connection error|was closed))/;
+
+/** Tells what an error of the database means; `undefined` for any other error, which is a mistake of the server. */
+export function failureOf(error: unknown): Failure | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  // The file of a socket is gone, or belongs to somebody else.
+  if (syscall === 'connect' || broken.test(error.message)) return 'away';
+  return codes.find(([pattern]) => pattern.test(code ?? ''))?.[1];
+}
+
+/** Tells whose fault an unexpected error is: of a database that is unavailable for a while, or of the server. */
+export function translate(error: unknown): WireError {
+  return failureOf(error)
+    ? new WireError('service_unavailable', undefined, { retryAfter: 5 })
+    : new WireError('internal_server_error');
 }

@@ -1,21 +1,6 @@
-import { writeFileSync } from 'node:fs';
-import { sql } from 'kysely';
 import { bindSecret } from './binding.ts';
 import type { Queries, Storage } from './database.ts';
 import type { Secrets } from './secrets.ts';
-
-/**
- * Copies a SQLite database that is in use.
- *
- * @throws TypeError for PostgreSQL, which has `pg_dump`
- * @throws Error `EEXIST` when there is such a file
- */
-export async function backUp(storage: Storage, file: string): Promise<void> {
-  if (storage.kind === 'postgres') throw new TypeError('PostgreSQL is backed up with pg_dump');
-  // SQLite fills a file that is empty. It is for nobody else to read, like the original.
-  writeFileSync(file, '', { mode: 0o600, flag: 'wx' });
-  await sql`vacuum into ${file}`.execute(storage.db);
-}
 
 /** Makes everything void that may have been used since a backup was taken. */
 export async function voidSecrets(queries: Queries): Promise<void> {

@@ -77,13 +77,19 @@ async function apply(trx: Transaction<Schema>, migration: Migration): Promise<vo
   await record(trx, migration);
 }
 
+/** Names the migrations that a database in use lacks. A new one lacks none. */
+export async function listPending(db: Kysely<Schema>, kind: DatabaseKind): Promise<string[]> {
+  const columns = await listColumns(db, kind);
+  if (columns.length === 0) return [];
+  if (columns.includes('id')) return migrations.map(({ name }) => name);
+  const { rows } = await sql<{ name: string }>`select name from migrations`.execute(db);
+  const applied = new Set(rows.map(({ name }) => name));
+  return migrations.map(({ name }) => name).filter((name) => !applied.has(name));
+}
+
 /** Gives its name to the migration of a database that was made while migrations had numbers. */
 async function nameMigrations(trx: Transaction<Schema>, kind: DatabaseKind): Promise<void> {
-  const column =
-    kind === 'postgres'
-      ? sql`select 1 from pg_attribute where attrelid = to_regclass('migrations') and attname = 'id' and not attisdropped`
-      : sql`select 1 from pragma_table_info('migrations') where name = 'id'`;
-  if ((await column.execute(trx)).rows.length === 0) return;
+  if (!(await listColumns(trx, kind)).includes('id')) return;
   const { rows } = await sql<{ checksum: string }>`select checksum from migrations`.execute(trx);
   if (rows.some(({ checksum }) => checksum !== compiledTables)) {
     throw new Error("The migrations of the database differ from this version's");
@@ -91,6 +97,17 @@ async function nameMigrations(trx: Transaction<Schema>, kind: DatabaseKind): Pro
   await sql`drop table migrations`.execute(trx);
   await createTable(trx);
   if (rows.length > 0) await record(trx, { name: '0001-tables', text: tables });
+}
+
+/** Columns of the table of migrations: none before it is made. */
+async function listColumns(db: Kysely<Schema>, kind: DatabaseKind): Promise<string[]> {
+  const query =
+    kind === 'postgres'
+      ? sql<{ name: string }>`select attname as name from pg_attribute
+          where attrelid = to_regclass('migrations') and attnum > 0 and not attisdropped`
+      : sql<{ name: string }>`select name from pragma_table_info('migrations')`;
+  const { rows } = await query.execute(db);
+  return rows.map(({ name }) => name);
 }
 
 async function createTable(trx: Transaction<Schema>): Promise<void> {

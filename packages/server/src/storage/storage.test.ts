@@ -94,48 +94,6 @@ describeDatabases('Storage', (make) => {
     await database.drop();
   });
 
-  it('makes one app when two processes start together', async () => {
-    const database = await make();
-    const location = database.location === ':memory:' ? join(folder, 'twice.db') : database.location;
-    const servers = await Promise.all(
-      [0, 1].map(() => createPassageServer({ baseUrl, secret, database: location })),
-    );
-    expect(servers.filter(({ created }) => created)).toHaveLength(1);
-    for (const server of servers) {
-      expect(await server.apps.list()).toHaveLength(1);
-      await server.close();
-    }
-    await database.drop();
-  });
-
-  it('lets a second process go on where the first one was', async () => {
-    const database = await make();
-    const location = database.location === ':memory:' ? join(folder, 'shared.db') : database.location;
-    const first = await TestServer.start(async () => ({ ...database, location }), { rateLimits: {} });
-    const second = await createPassageServer({ baseUrl, secret, database: location });
-    const call = async (path: string, body: object) => {
-      const init = {
-        method: 'POST',
-        headers: { 'Content-Type': 'application/json' },
-        body: JSON.stringify(body),
-      };
-      const response = await second.fetch(new Request(`${baseUrl}/auth/v1/apps/${first.appId}${path}`, init));
-      return { status: response.status, body: await response.json() };
-    };
-    const { authenticator, refreshToken } = await first.register('ada@example.com');
-    const start = await first.auth('POST', '/login/webauthn/start', {});
-    const { handshake } = start.body;
-    const handshake_response = await authenticator.get(handshake.challenge.publicKey);
-    const login = { handshake_id: handshake.id, handshake_response };
-    expect((await call('/login/webauthn/finish', login)).status).toBe(200);
-    expect((await call('/tokens', { refresh_token: refreshToken })).status).toBe(201);
-    expect((await first.auth('POST', '/tokens', { refresh_token: refreshToken })).status).toBe(401);
-    for (let message = 0; message < 5; message++) await first.sendCode('ada@example.com');
-    expect((await call('/login/otp', { identifier: 'ada@example.com' })).status).toBe(429);
-    await second.close();
-    await first[Symbol.asyncDispose]();
-  });
-
   it.each([
     [
       'was changed',
@@ -235,7 +193,6 @@ describe('SQLite', () => {
     const server = await createPassageServer({ baseUrl, secret, database: file });
     await server.backup(copy);
     for (const path of [file, `${file}-wal`, copy]) expect(statSync(path).mode & 0o777).toBe(0o600);
-    await expect(server.backup(copy)).rejects.toThrow('EEXIST');
     await server.close();
   });
 
@@ -284,6 +241,46 @@ describe('SQLite', () => {
 });
 
 describe('PostgreSQL', () => {
+  it('makes one app when two processes start together', async () => {
+    const database = await makeSchema(postgres());
+    const servers = await Promise.all(
+      [0, 1].map(() => createPassageServer({ baseUrl, secret, database: database.location })),
+    );
+    expect(servers.filter(({ created }) => created)).toHaveLength(1);
+    for (const server of servers) {
+      expect(await server.apps.list()).toHaveLength(1);
+      await server.close();
+    }
+    await database.drop();
+  });
+
+  it('lets a second process go on where the first one was', async () => {
+    const database = await makeSchema(postgres());
+    const first = await TestServer.start(async () => database, { rateLimits: {} });
+    const second = await createPassageServer({ baseUrl, secret, database: database.location });
+    const call = async (path: string, body: object) => {
+      const init = {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json' },
+        body: JSON.stringify(body),
+      };
+      const response = await second.fetch(new Request(`${baseUrl}/auth/v1/apps/${first.appId}${path}`, init));
+      return { status: response.status, body: await response.json() };
+    };
+    const { authenticator, refreshToken } = await first.register('ada@example.com');
+    const start = await first.auth('POST', '/login/webauthn/start', {});
+    const { handshake } = start.body;
+    const handshake_response = await authenticator.get(handshake.challenge.publicKey);
+    const login = { handshake_id: handshake.id, handshake_response };
+    expect((await call('/login/webauthn/finish', login)).status).toBe(200);
+    expect((await call('/tokens', { refresh_token: refreshToken })).status).toBe(201);
+    expect((await first.auth('POST', '/tokens', { refresh_token: refreshToken })).status).toBe(401);
+    for (let message = 0; message < 5; message++) await first.sendCode('ada@example.com');
+    expect((await call('/login/otp', { identifier: 'ada@example.com' })).status).toBe(429);
+    await second.close();
+    await first[Symbol.asyncDispose]();
+  });
+
   it('is unavailable for as long as its connections break, and no longer', async () => {
     const target = new URL(postgres());
     const sockets = new Set<Socket>();

@@ -1,0 +1,73 @@
+import { userInfo } from 'node:os';
+import { type Kysely, PostgresDialect } from 'kysely';
+import { loadDriver } from './driver.ts';
+import type { Schema } from './schema.ts';
+
+/** @param connectionString `postgres://` URL. Connections are made when they are needed. */
+export async function postgresDialect(connectionString: string): Promise<PostgresDialect> {
+  const { default: pg } = await loadDriver('PostgreSQL', () => import('pg'));
+  pg.defaults.user ??= accountName();
+  // https://github.com/brianc/node-pg-types: bigint arrives as text; times and counts stay below 2^53.
+  const types = {
+    getTypeParser: ((oid: number, format?: 'text') =>
+      oid === pg.types.builtins.INT8 ? Number : pg.types.getTypeParser(oid, format)) as never,
+  };
+  const pool = new pg.Pool({
+    connectionString,
+    types,
+    max: 10,
+    connectionTimeoutMillis: 5_000,
+    // A stricter default of the database would refuse transactions that meet.
+    onConnect: (client) => client.query('set default_transaction_isolation to "read committed"'),
+  });
+  // A connection lost while idle must not end the process; the next query opens another.
+  pool.on('error', () => undefined);
+  // Nor one lost while in use, between two queries: the pool listens to idle ones only.
+  pool.on('connect', (client) => client.on('error', () => undefined));
+  return new PostgresDialect({ pool });
+}
+
+/** libpq's default, which this driver has only where the shell sets USER. A user ID of a container may have no name. */
+function accountName(): string | undefined {
+  try {
+    return userInfo().username;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Connects once, to see that it works.
+ *
+ * @throws Error that names host and cause, which the driver's own may not: it is empty where a host has several addresses
+ */
+export async function requireConnection(db: Kysely<Schema>, location: string): Promise<void> {
+  try {
+    await db.connection().execute(async () => undefined);
+  } catch (cause) {
+    const reasons: Error[] = cause instanceof AggregateError ? cause.errors : [cause as Error];
+    const texts = new Set(reasons.map(({ message }) => message));
+    throw new Error(
+      `Cannot connect to PostgreSQL at ${hostOf(location)}: ${[...texts].join(', ')}${cureFor(cause)}`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+function hostOf(location: string): string {
+  const { host, searchParams } = parseLocation(location);
+  return searchParams.get('host') ?? (host || process.env.PGHOST || 'localhost');
+}
+
+function cureFor(cause: unknown): string {
+  const { code = '' } = cause as NodeJS.ErrnoException;
+  const untrusted = /^(SELF_SIGNED|DEPTH_ZERO|UNABLE_TO)/.test(code);
+  return untrusted ? '. Add sslrootcert=/path/to/ca.pem to the URL' : '';
+}
+
+/** The driver takes URLs with a user and no host, which is then a parameter; `URL` does not. */
+export function parseLocation(location: string): URL {
+  return new URL(location.replace('@/', '@localhost/'));
+}

@@ -1,0 +1,143 @@
+import { chmodSync, copyFileSync, existsSync, realpathSync, renameSync, rmSync, statSync } from 'node:fs';
+import { Kysely, sql } from 'kysely';
+import { checkSecret } from './binding.ts';
+import { isPostgres } from './database.ts';
+import { voidSecrets } from './maintenance.ts';
+import { migrate } from './migrations.ts';
+import type { Schema } from './schema.ts';
+import type { Secrets } from './secrets.ts';
+import {
+  createFile,
+  finish,
+  ImmediateSqliteDialect,
+  lockFile,
+  openSqlite,
+  requireUnused,
+  sync,
+} from './sqlite.ts';
+
+/** What a restored database holds. */
+export interface Restored {
+  apps: number;
+  users: number;
+  passkeys: number;
+  /** Time of the newest event, if there is one. */
+  newestEvent: Date | undefined;
+  /** Where the database is kept that was replaced, if there was one. */
+  replaced: string | undefined;
+}
+
+/**
+ * Puts a backup in the place of a SQLite database. The backup is copied, checked and brought up to date first, and what may have
+ * been used since it was taken becomes void: sessions, codes, links and ceremonies. The replaced database is kept beside the new one.
+ *
+ * @param backup File that `backUp` made, or a copy of a database, together with its `-wal` if it has one. Stays as it is.
+ * @throws TypeError for PostgreSQL, which has `pg_restore`
+ * @throws Error if a server runs, or the backup is damaged, of a newer version, or of another secret; nothing changes then
+ */
+export async function restore(backup: string, location: string, secrets: Secrets): Promise<Restored> {
+  if (isPostgres(location)) throw new TypeError('PostgreSQL is restored with pg_restore or psql');
+  requireBackup(backup, location);
+  const made = createFile(location);
+  const file = realpathSync(location);
+  const copy = `${file}.restoring`;
+  const unlock = await lockFile(file);
+  try {
+    await requireUnused(file);
+    copyDatabase(backup, copy);
+    const held = await prepare(copy, secrets).catch((cause: Error) => {
+      throw new Error(`The backup ${backup} cannot be restored: ${cause.message}`, { cause });
+    });
+    const replaced = made ? undefined : `${file}.replaced.${new Date().toISOString().replace(/[-:.]/g, '')}`;
+    if (replaced) copyDatabase(file, replaced);
+    remove(file, beside);
+    renameSync(copy, file);
+    sync(file);
+    return { ...held, replaced };
+  } catch (error) {
+    if (made) remove(file, ['', ...beside]);
+    throw error;
+  } finally {
+    remove(copy, ['', ...beside]);
+    unlock();
+  }
+}
+
+/** What SQLite may have beside a database. */
+const beside = ['-wal', '-shm', '-journal'];
+
+function remove(file: string, suffixes: readonly string[]): void {
+  for (const suffix of suffixes) rmSync(file + suffix, { force: true });
+}
+
+function requireBackup(backup: string, location: string): void {
+  const file = statSync(backup, { throwIfNoEntry: false });
+  if (!file?.isFile()) throw new Error(`The backup ${backup} must be a file`);
+  const present = statSync(location, { throwIfNoEntry: false });
+  if (present?.ino === file.ino && present.dev === file.dev) {
+    throw new Error(`The backup ${backup} is the database itself: name a copy of it`);
+  }
+}
+
+/** Copies the file with what SQLite has not written to it yet. */
+function copyDatabase(from: string, to: string): void {
+  for (const suffix of ['', '-wal', '-journal']) {
+    rmSync(to + suffix, { force: true });
+    if (!existsSync(from + suffix)) continue;
+    copyFileSync(from + suffix, to + suffix);
+    chmodSync(to + suffix, 0o600);
+  }
+  sync(to);
+}
+
+/** Checks a copy and makes it ready to be served from. */
+async function prepare(copy: string, secrets: Secrets): Promise<Omit<Restored, 'replaced'>> {
+  const database = await openSqlite(copy);
+  const db = new Kysely<Schema>({ dialect: new ImmediateSqliteDialect(database) });
+  try {
+    await requireWhole(db);
+    await checkSecret(db, secrets);
+    await migrate(db, 'sqlite');
+    await voidSecrets(db);
+    const held = await count(db);
+    finish(database);
+    return held;
+  } finally {
+    await db.destroy();
+  }
+}
+
+/** @throws Error if pages are damaged, rows are missing, or other tables are in it */
+async function requireWhole(db: Kysely<Schema>): Promise<void> {
+  const pages = await sql<{ integrity_check: string }>`pragma integrity_check`.execute(db);
+  if (pages.rows[0]?.integrity_check !== 'ok') throw new Error('it is damaged');
+  const orphans = await sql`pragma foreign_key_check`.execute(db);
+  if (orphans.rows.length > 0) throw new Error('rows are missing in it');
+  const tables = await sql`select 1 from sqlite_master where name in ('meta', 'migrations')`.execute(db);
+  if (tables.rows.length < 2) throw new Error('it is not a database of a Passage server');
+}
+
+async function count(db: Kysely<Schema>): Promise<Omit<Restored, 'replaced'>> {
+  const numbers = await db
+    .selectNoFrom(({ selectFrom }) => [
+      selectFrom('apps')
+        .select(({ fn }) => fn.countAll<number>().as('count'))
+        .as('apps'),
+      selectFrom('users')
+        .select(({ fn }) => fn.countAll<number>().as('count'))
+        .as('users'),
+      selectFrom('devices')
+        .select(({ fn }) => fn.countAll<number>().as('count'))
+        .as('passkeys'),
+      selectFrom('events')
+        .select(({ fn }) => fn.max('created_at').as('newest'))
+        .as('newest'),
+    ])
+    .executeTakeFirstOrThrow();
+  return {
+    apps: Number(numbers.apps),
+    users: Number(numbers.users),
+    passkeys: Number(numbers.passkeys),
+    newestEvent: numbers.newest === null ? undefined : new Date(numbers.newest),
+  };
+}

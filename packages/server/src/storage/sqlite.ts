@@ -1,0 +1,159 @@
+import { closeSync, fsyncSync, mkdirSync, openSync, realpathSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { SqliteDialect, SqliteDriver } from 'kysely';
+import type { Database } from 'libsql';
+import { loadDriver } from './driver.ts';
+import { failureOf } from './failure.ts';
+
+/** How long another process may hold the write lock, in milliseconds. */
+const busyLimit = 5_000;
+
+/** How long a server that stops may still hold its lock, in milliseconds. */
+const lockLimit = 2_000;
+
+/** @throws Error if it is no SQLite database, or cannot be read and written */
+export async function openSqlite(location: string): Promise<Database> {
+  const open = await loadSqlite();
+  try {
+    if (location !== ':memory:') createFile(location);
+    const database = open(location, busyLimit);
+    // An acknowledged write has to survive a power cut: https://www.sqlite.org/pragma.html#pragma_synchronous
+    database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON');
+    return database;
+  } catch (cause) {
+    throw new Error(
+      `The database must be a SQLite file that this process may read and write: ${(cause as Error).message}`,
+      { cause },
+    );
+  }
+}
+
+async function loadSqlite(): Promise<(path: string, timeout: number) => Database> {
+  const { default: Libsql } = await loadDriver('SQLite', () => import('libsql'));
+  return (path, timeout) => new Libsql(path, { timeout });
+}
+
+/**
+ * Makes the file if it does not exist, for nobody else to read; SQLite gives the files beside it the same mode. One that
+ * exists is not opened: closing it again would drop the locks that SQLite holds in this process.
+ *
+ * @returns Whether it was made.
+ */
+export function createFile(location: string): boolean {
+  mkdirSync(dirname(resolve(location)), { recursive: true, mode: 0o700 });
+  try {
+    closeSync(openSync(location, 'wx', 0o600));
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    return false;
+  }
+}
+
+/** Waits until a file, and its name in the folder, would survive a power cut. Windows cannot be asked for the latter. */
+export function sync(file: string): void {
+  const paths = process.platform === 'win32' ? [file] : [file, dirname(resolve(file))];
+  for (const path of paths) {
+    const descriptor = openSync(path, process.platform === 'win32' ? 'r+' : 'r');
+    fsyncSync(descriptor);
+    closeSync(descriptor);
+  }
+}
+
+/** @throws Error if another process has the database open. One that is damaged may be replaced */
+export async function requireUnused(location: string): Promise<void> {
+  const open = await loadSqlite();
+  const database = open(location, 0);
+  try {
+    // Possible for the only one that has it open.
+    database.exec('PRAGMA journal_mode = DELETE');
+  } catch (cause) {
+    if (failureOf(cause) !== 'busy') return;
+    throw new Error(`The SQLite file ${location} is in use by another process: stop that one first`, {
+      cause,
+    });
+  } finally {
+    database.close();
+  }
+}
+
+/**
+ * Moves what is in the write-ahead log into the file and removes `-wal` and `-shm`, so that the file alone is the whole database.
+ * While another process has it open, the log stays, but empty.
+ */
+export function finish(database: Database): void {
+  for (const pragma of ['journal_mode = DELETE', 'wal_checkpoint(TRUNCATE)']) {
+    try {
+      database.exec(`PRAGMA busy_timeout = 0; PRAGMA ${pragma}`);
+      return;
+    } catch (error) {
+      // Nothing is lost then: what is in the log is found by the next to open the file.
+      if (!failureOf(error)) throw error;
+    }
+  }
+}
+
+/**
+ * Takes the lock that a server holds on its file. It is one of SQLite's on a file beside it, and so ends with the process, however
+ * that ends.
+ *
+ * @returns Function that gives it back.
+ * @throws Error if another server holds it
+ */
+export async function lockFile(location: string): Promise<() => void> {
+  const path = `${realpathSync(location)}-lock`;
+  const open = await loadSqlite();
+  createFile(path);
+  const database = open(path, 0);
+  const deadline = Date.now() + lockLimit;
+  for (;;) {
+    try {
+      database.exec('PRAGMA journal_mode = MEMORY; BEGIN IMMEDIATE');
+      return () => void (database.open && database.close());
+    } catch (error) {
+      if (failureOf(error) === 'busy' && Date.now() < deadline) {
+        await delay(50);
+        continue;
+      }
+      database.close();
+      if (failureOf(error) !== 'busy') throw error;
+      throw new Error(
+        `The SQLite file ${location} is in use by another Passage server: stop that one first, or use PostgreSQL to run several`,
+      );
+    }
+  }
+}
+
+/** Takes the write lock at the start of a transaction, so that none fails halfway because another process writes. */
+export class ImmediateSqliteDialect extends SqliteDialect {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    super({ database: database as never });
+    this.#database = database;
+  }
+
+  override createDriver() {
+    const driver = new SqliteDriver({ database: this.#database as never });
+    driver.beginTransaction = () => begin(this.#database);
+    return driver;
+  }
+}
+
+/** The driver is synchronous: waiting for the lock in it would stop this process, so the wait is here. */
+async function begin(database: Database): Promise<void> {
+  const deadline = Date.now() + busyLimit;
+  for (;;) {
+    try {
+      // Not by a prepared statement: libsql leaves one that was busy open, and then cannot commit.
+      database.exec('PRAGMA busy_timeout = 0; BEGIN IMMEDIATE');
+      return;
+    } catch (error) {
+      if (failureOf(error) !== 'busy' || Date.now() > deadline) throw error;
+    } finally {
+      database.exec(`PRAGMA busy_timeout = ${busyLimit}`);
+    }
+    await delay(10);
+  }
+}
