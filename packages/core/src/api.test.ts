@@ -107,7 +107,7 @@ describe('a call of the Management API', () => {
     await expect(issuer.passage().user.get('user1')).rejects.toMatchObject({
       code: 'ERR_PASSAGE_API',
       apiStatus: 200,
-      message: 'The answer of the Passage API cannot be read',
+      message: 'The response of the Passage API is invalid',
     });
   });
 

@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { internalAuthenticate, isPassageError, requirePrincipal } from './index.ts';
 import { Issuer, json, key } from './issuer.fixture.ts';
 
@@ -501,6 +501,50 @@ describe('loading the user', () => {
     const loads = issuer.loads();
     await passage.auth.authenticate(headers);
     expect(issuer.loads()).toBe(loads);
+  });
+
+  // On Workers, what a request has started stops with it, and never settles.
+  it('is done anew when the request that started it is gone', async () => {
+    await using issuer = await startWithUser();
+    const headers = { authorization: `Bearer ${await issuer.sign()}` };
+    let dying = () => {};
+    let gone = false;
+    const passage = issuer.passage({
+      loadUser: true,
+      jwks: { keys: [key.jwk] },
+      fetch: async (input, init) => {
+        if (!gone) return fetch(input, init);
+        dying();
+        return new Promise(() => {});
+      },
+    });
+    await passage.auth.authenticate(headers, { loadUser: false });
+    /** Its timers are gone, too. */
+    const leave = async () => {
+      gone = true;
+      vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+      await new Promise<void>((resolve) => {
+        dying = resolve;
+        void passage.auth.authenticate(headers);
+      });
+      vi.useRealTimers();
+      gone = false;
+    };
+    await leave();
+    issuer.advance(11);
+    await expect(passage.auth.authenticate(headers)).resolves.toMatchObject({ userId: 'user1' });
+    issuer.advance(31);
+    await leave();
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      const waiting = Promise.all([passage.auth.authenticate(headers), passage.auth.authenticate(headers)]);
+      await vi.advanceTimersByTimeAsync(10_200);
+      const [principal] = await waiting;
+      expect(principal.user.email).toBe('a@example.com');
+    } finally {
+      vi.useRealTimers();
+    }
+    expect(issuer.loads()).toBe(2);
   });
 
   it('is done anew after the client has changed the user', async () => {

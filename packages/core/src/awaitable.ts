@@ -1,15 +1,15 @@
 /**
- * A value, or the promise of one. What is known already is then at hand without a turn of the event loop, which in a
- * busy server costs a request more than all that is done with a remembered token.
+ * A value, or the promise of one. A known value then costs no turn of the event loop, which in a busy server takes longer
+ * than everything else that is done with a remembered token.
  */
 export type Awaitable<T> = T | PromiseLike<T>;
 
-/** Goes on with a value: at once where it is known. */
+/** Continues with a value; synchronously if it is known. */
 export function chain<T, U>(value: Awaitable<T>, next: (value: T) => Awaitable<U>): Awaitable<U> {
   return isPromise(value) ? value.then(next) : next(value);
 }
 
-/** Tells the outcome of `work`, a throw included: at once where it is known. */
+/** Calls `done` with the outcome of `work`, including a throw; synchronously if it is known. */
 export function settle<T>(work: () => Awaitable<T>, done: (error?: unknown, value?: T) => void): void {
   // Always an object: frameworks take `undefined` for "no error", and Express also the text 'route'.
   const fail = (error: unknown) => done(Object(error));
@@ -24,7 +24,27 @@ export function settle<T>(work: () => Awaitable<T>, done: (error?: unknown, valu
   else done(undefined, value);
 }
 
-// Not `instanceof`: a promise that is taken for the value would pass for a caller, and `Promise` can be replaced.
-function isPromise<T>(value: Awaitable<T>): value is PromiseLike<T> {
+/** Returns whether a value is a promise. */
+// Not `instanceof`: `Promise` can be replaced, and a promise mistaken for a value would pass for a caller.
+export function isPromise<T>(value: Awaitable<T>): value is PromiseLike<T> {
   return typeof (value as { then?: unknown } | undefined)?.then === 'function';
+}
+
+/** How long after its own timeout work counts as dead, in milliseconds: first its own timer must have had its turn. */
+export const grace = 100;
+
+/**
+ * Waits for work that another request started, and returns `undefined` if it takes longer than `milliseconds`.
+ *
+ * On Workers, the work of a request dies with it and never settles.
+ *
+ * @internal
+ */
+export async function within<T>(milliseconds: number, work: PromiseLike<T>): Promise<T | undefined> {
+  let stop = () => {};
+  const late = new Promise<undefined>((resolve) => {
+    const timer = setTimeout(resolve, milliseconds);
+    stop = () => clearTimeout(timer);
+  });
+  return Promise.race([work, late]).finally(stop);
 }

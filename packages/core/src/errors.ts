@@ -1,11 +1,11 @@
 /**
- * Every error this library answers a request with. Each one already is an HTTP answer: status, headers and a body
- * with constant texts, so that a framework's own error handler can render it.
+ * The errors that answer a request. Each is a complete HTTP response: status, headers and a body with constant texts,
+ * so a framework's own error handler can render it.
  *
  * @module
  */
 
-/** The stable identifiers of errors: the only thing to switch on. Messages may change. */
+/** Stable error codes. Switch on these only: messages may change. */
 export type PassageErrorCode =
   | 'ERR_PASSAGE_UNAUTHENTICATED'
   | 'ERR_PASSAGE_INVALID_REQUEST'
@@ -14,22 +14,22 @@ export type PassageErrorCode =
   | 'ERR_PASSAGE_UNAVAILABLE'
   | 'ERR_PASSAGE_API';
 
-/** Why a token was refused. A client can act on `expired` by refreshing; the others need a new login. */
+/** Why a token was refused. A client can refresh an `expired` token; the other reasons need a new login. */
 export type TokenRejection = 'malformed' | 'algorithm' | 'key' | 'signature' | 'expired' | 'claim' | 'user';
 
 // A registered symbol: ES module, CommonJS and duplicate installs of this package recognize each other's errors.
 const brand = Symbol.for('@passage-auth/core/PassageError');
 
-/** Base of all errors that answer a request. Programmer errors are `TypeError`s and not part of it. */
+/** Base of the errors that answer a request. Programming errors are `TypeError`s instead. */
 export abstract class PassageError extends Error {
   abstract readonly code: PassageErrorCode;
-  /** HTTP status of the answer. */
+  /** HTTP status of the response. */
   abstract readonly status: number;
-  /** Headers the answer must carry. */
+  /** Headers of the response. */
   readonly headers: Readonly<Record<string, string>> = {};
 
   static {
-    // Once, and not on each error: refusing junk is to cost next to nothing.
+    // Defined once, not on each error: refusing junk must cost next to nothing.
     Object.defineProperty(PassageError.prototype, brand, { value: true });
   }
 
@@ -48,15 +48,31 @@ export abstract class PassageError extends Error {
     return { code: this.code, error: this.message };
   }
 
-  /** The whole answer as a Fetch `Response`, as Hono's default error handler asks for it. */
+  /** The complete response, as Hono's default error handler expects it. */
   getResponse(): Response {
     return Response.json(this.toJSON(), { status: this.status, headers: this.headers });
   }
 }
 
+/**
+ * Base of the errors that refuse a request. They are answers, not accidents, so they have no stack: capturing one takes
+ * longer than all the checks of a bad token.
+ */
+abstract class Refusal extends PassageError {
+  constructor(message: string, options?: ErrorOptions) {
+    const limit = Error.stackTraceLimit;
+    // Not an assignment: it throws if the host has frozen `Error`.
+    Reflect.set(Error, 'stackTraceLimit', 0);
+    super(message, options);
+    Reflect.set(Error, 'stackTraceLimit', limit);
+  }
+}
+
 /** The request carries no credentials (RFC 6750 §3.1: a challenge without an error code). */
-export class UnauthenticatedError extends PassageError {
-  override readonly name = 'UnauthenticatedError';
+export class UnauthenticatedError extends Refusal {
+  override get name() {
+    return 'UnauthenticatedError';
+  }
   readonly code = 'ERR_PASSAGE_UNAUTHENTICATED';
   readonly status = 401;
   override readonly headers = { 'WWW-Authenticate': 'Bearer' };
@@ -72,9 +88,11 @@ const requestDescriptions = {
   origin: 'The cookie is only accepted from the same origin',
 } as const;
 
-/** The credentials are malformed, ambiguous, or sent from where they are not accepted (RFC 6750 §3.1 `invalid_request`). */
-export class InvalidRequestError extends PassageError {
-  override readonly name = 'InvalidRequestError';
+/** The credentials are malformed, ambiguous, or come from another origin (RFC 6750 §3.1 `invalid_request`). */
+export class InvalidRequestError extends Refusal {
+  override get name() {
+    return 'InvalidRequestError';
+  }
   readonly code = 'ERR_PASSAGE_INVALID_REQUEST';
   readonly status = 400;
   override readonly headers = { 'WWW-Authenticate': 'Bearer error="invalid_request"' };
@@ -89,33 +107,69 @@ const tokenDescriptions: Readonly<Record<TokenRejection, string>> = {
   malformed: 'The token is malformed',
   algorithm: 'The token must be signed with RS256',
   key: 'The token is signed with an unknown key',
-  signature: 'The signature of the token is wrong',
+  signature: 'The token signature is invalid',
   expired: 'The token has expired',
-  claim: 'A claim of the token is missing or not accepted',
+  claim: 'A claim of the token is missing or invalid',
   user: 'The user of the token no longer exists',
 };
 
+/** A claim that a token can be refused for. */
+export type TokenClaim = 'iss' | 'aud' | 'sub' | 'exp' | 'nbf';
+
+/** What a claim should have been, and what it was. */
+export interface ClaimMismatch {
+  /** The accepted values. */
+  readonly expected: readonly string[];
+  /** The claim of the token, which nobody has verified: anyone may have written it. */
+  readonly received: unknown;
+}
+
+/** Details of a refused token. */
+export interface InvalidTokenErrorOptions extends ErrorOptions {
+  /** The claim that was refused. */
+  claim?: TokenClaim | undefined;
+  /** What the claim should have been, and what it was. */
+  mismatch?: ClaimMismatch | undefined;
+}
+
 /** A token was presented and refused (RFC 6750 §3.1 `invalid_token`). */
-export class InvalidTokenError extends PassageError {
-  override readonly name = 'InvalidTokenError';
+export class InvalidTokenError extends Refusal {
+  override get name() {
+    return 'InvalidTokenError';
+  }
   readonly code = 'ERR_PASSAGE_INVALID_TOKEN';
   readonly status = 401;
   readonly reason: TokenRejection;
+  /** The refused claim if `reason` is `claim` or `expired`. */
+  readonly claim: TokenClaim | undefined;
   override readonly headers: Readonly<Record<string, string>>;
+  readonly #mismatch: ClaimMismatch | undefined;
 
-  constructor(reason: TokenRejection, options?: ErrorOptions) {
+  constructor(reason: TokenRejection, options?: InvalidTokenErrorOptions) {
     super(tokenDescriptions[reason], options);
     this.reason = reason;
+    this.claim = options?.claim;
     // Fixed text only: nothing from the token may reach a header.
     this.headers = {
       'WWW-Authenticate': `Bearer error="invalid_token", error_description="${tokenDescriptions[reason]}"`,
     };
+    this.#mismatch = options?.mismatch;
+  }
+
+  /**
+   * The accepted and the received value if `claim` is `iss` or `aud`, to find a wrong setting with. Loggers and
+   * serializers do not print it; do not send it to clients.
+   */
+  get mismatch(): ClaimMismatch | undefined {
+    return this.#mismatch;
   }
 }
 
-/** The token is good, but its user was deactivated. */
-export class UserInactiveError extends PassageError {
-  override readonly name = 'UserInactiveError';
+/** The token is valid, but its user is deactivated. */
+export class UserInactiveError extends Refusal {
+  override get name() {
+    return 'UserInactiveError';
+  }
   readonly code = 'ERR_PASSAGE_USER_INACTIVE';
   readonly status = 403;
 
@@ -125,16 +179,18 @@ export class UserInactiveError extends PassageError {
 }
 
 const unavailableDescriptions = {
-  keys: 'The keys of the token issuer cannot be read at the moment',
-  api: 'The Passage API cannot be reached at the moment',
+  keys: 'The keys of the token issuer are temporarily unavailable',
+  api: 'The Passage API is temporarily unavailable',
 } as const;
 
-/** Whether the request is allowed cannot be told at the moment: the keys or the API are out of reach. Never a refusal. */
+/** The keys or the API are unavailable, so nobody can tell whether the request is allowed. Never a refusal. */
 export class UnavailableError extends PassageError {
-  override readonly name = 'UnavailableError';
+  override get name() {
+    return 'UnavailableError';
+  }
   readonly code = 'ERR_PASSAGE_UNAVAILABLE';
   readonly status = 503;
-  /** Seconds after which a new try makes sense; also sent as `Retry-After`. */
+  /** When to try again, in seconds; also sent as `Retry-After`. */
   readonly retryAfter: number;
   override readonly headers: Readonly<Record<string, string>>;
 
@@ -147,23 +203,25 @@ export class UnavailableError extends PassageError {
 }
 
 function describeAnswer(apiStatus: number): string {
-  if (apiStatus < 300) return 'The answer of the Passage API cannot be read';
+  if (apiStatus < 300) return 'The response of the Passage API is invalid';
   if (apiStatus === 401) return 'The Passage API refused the API key: check PASSAGE_API_KEY or "apiKey"';
   return 'The Passage API refused the call';
 }
 
 /**
- * The Management API refused a call, or answered something that cannot be read.
+ * The Management API refused a call, or its response is invalid.
  *
- * As an answer to a request it is a 502: that the API refuses our key must never look like a refusal of the user.
+ * It answers a request with 502, because an API that refuses our key must never look like a refusal of the user.
  */
 export class ApiError extends PassageError {
-  override readonly name = 'ApiError';
+  override get name() {
+    return 'ApiError';
+  }
   readonly code = 'ERR_PASSAGE_API';
   readonly status = 502;
-  /** HTTP status of the API's answer. */
+  /** HTTP status of the API's response. */
   readonly apiStatus: number;
-  /** The API's own code, for example `user_not_found`; `undefined` when the answer was not one of the Passage API. */
+  /** The API's own code, for example `user_not_found`; `undefined` if the response did not come from the Passage API. */
   readonly apiCode: string | undefined;
   /** The API's own text; `undefined` like `apiCode`. */
   readonly apiMessage: string | undefined;
@@ -177,7 +235,7 @@ export class ApiError extends PassageError {
   }
 }
 
-/** Tells whether a value is an error of this library, whichever copy of the package made it. */
+/** Returns whether a value is an error of this library, including other copies of the package. */
 export function isPassageError(value: unknown): value is PassageError {
   return value instanceof Error && brand in value;
 }

@@ -214,7 +214,7 @@ describe('an issuer that is out of reach', () => {
     ],
   ];
 
-  it.each(broken)('that answers %s leaves open whether a token is good', async (_name, answer) => {
+  it.each(broken)('that answers %s leaves open whether a token is good', async (name, answer) => {
     await using issuer = await Issuer.start();
     const passage = issuer.passage({ timeout: 100 });
     const token = await issuer.sign();
@@ -224,7 +224,8 @@ describe('an issuer that is out of reach', () => {
       retryAfter: 1,
       headers: { 'Retry-After': '1' },
     });
-    expect(issuer.requests).toHaveLength(1);
+    const reset = ['a closed connection', 'half a body'].includes(name);
+    expect(issuer.requests).toHaveLength(reset ? 2 : 1);
     issuer.answer = json({ keys: [key.jwk] });
     issuer.advance(1);
     await expect(passage.auth.verifyToken(token)).resolves.toBeDefined();
@@ -338,6 +339,144 @@ describe('an issuer that is out of reach', () => {
     issuer.advance(10);
     await expect(passage.auth.verifyToken(token)).rejects.toMatchObject({ ...unavailable, retryAfter: 20 });
     expect(issuer.requests).toHaveLength(2);
+  });
+});
+
+describe('a connection that the issuer closes', () => {
+  it.each([
+    ['Node', (issuer: Issuer) => issuer.options.fetch],
+    [
+      'Workers',
+      () => async (input: RequestInfo | URL, init?: RequestInit) => {
+        try {
+          return await fetch(input, init);
+        } catch {
+          throw new Error('Network connection lost.');
+        }
+      },
+    ],
+  ])('is opened once more for the keys, on %s', async (_name, fetchOf) => {
+    await using issuer = await Issuer.start();
+    const passage = issuer.passage({ fetch: fetchOf(issuer) });
+    issuer.answer = (request) => {
+      issuer.answer = json({ keys: [key.jwk] });
+      request.socket.resetAndDestroy();
+    };
+    await expect(passage.auth.verifyToken(await issuer.sign())).resolves.toBeDefined();
+    expect(issuer.requests).toHaveLength(2);
+  });
+
+  it('is opened no third time, and not after the timeout', async () => {
+    await using issuer = await Issuer.start();
+    issuer.answer = (request) => request.socket.resetAndDestroy();
+    await expect(issuer.passage().auth.verifyToken(await issuer.sign())).rejects.toMatchObject(unavailable);
+    expect(issuer.requests).toHaveLength(2);
+    issuer.answer = (request) => setTimeout(() => request.socket.resetAndDestroy(), 60);
+    const started = performance.now();
+    const passage = issuer.passage({ timeout: 100 });
+    await expect(passage.auth.verifyToken(await issuer.sign())).rejects.toMatchObject(unavailable);
+    expect(performance.now() - started).toBeLessThan(190);
+  });
+});
+
+// On Workers, what a request has started stops with it, and never settles.
+describe('a fetch of the keys whose request is gone', () => {
+  /** A `fetch` that never settles while `gone` is set. */
+  function abandoning() {
+    const host = {
+      gone: false,
+      fetches: 0,
+      fetch: async (input: RequestInfo | URL, init?: RequestInit): Promise<Response> => {
+        host.fetches += 1;
+        return host.gone ? new Promise<never>(() => {}) : fetch(input, init);
+      },
+    };
+    return host;
+  }
+
+  /** Only the work is gone: `setTimeout` belongs to the request, so its deadline is gone, too. */
+  function startAndLeave(host: ReturnType<typeof abandoning>, start: () => unknown): void {
+    host.gone = true;
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      void start();
+    } finally {
+      vi.useRealTimers();
+      host.gone = false;
+    }
+  }
+
+  it('is made anew once it is older than its timeout, at the latest when another has waited so long', async () => {
+    await using issuer = await Issuer.start();
+    const host = abandoning();
+    const passage = issuer.passage({ fetch: host.fetch, timeout: 50 });
+    const token = await issuer.sign();
+    startAndLeave(host, () => passage.auth.verifyToken(token));
+    await expect(passage.auth.verifyToken(token)).resolves.toBeDefined();
+    expect(host.fetches).toBe(2);
+
+    const cold = issuer.passage({ fetch: host.fetch, timeout: 5000 });
+    startAndLeave(host, () => cold.auth.verifyToken(token));
+    issuer.advance(6);
+    const started = performance.now();
+    await Promise.all(Array.from({ length: 50 }, () => cold.auth.verifyToken(token)));
+    expect(performance.now() - started).toBeLessThan(1000);
+    expect(host.fetches).toBe(4);
+  });
+
+  it('is not made in the background again, and delays one request in 30 seconds at the most', async () => {
+    await using issuer = await Issuer.start();
+    const host = abandoning();
+    const passage = issuer.passage({ fetch: host.fetch });
+    const token = await issuer.sign({ exp: issuer.now / 1000 + 7200 });
+    await passage.auth.verifyToken(token);
+    issuer.advance(360);
+    startAndLeave(host, () => passage.auth.verifyToken(token));
+    issuer.answer = json({ keys: [otherKey.jwk] });
+    issuer.advance(6);
+    await expect(passage.auth.verifyToken(token)).rejects.toMatchObject(unknownKey);
+    expect(host.fetches).toBe(3);
+
+    issuer.answer = json({ keys: [key.jwk] });
+    issuer.advance(30);
+    await passage.auth.verifyToken(token);
+    issuer.answer = json({}, 500);
+    issuer.advance(300);
+    // An outage is seen by the one that asks, which goes on with the known keys; the next ones do not ask.
+    await passage.auth.verifyToken(token);
+    const asked = host.fetches;
+    await passage.auth.verifyToken(token);
+    issuer.advance(29);
+    await passage.auth.verifyToken(token);
+    expect(host.fetches).toBe(asked);
+    issuer.answer = json({ keys: [otherKey.jwk] });
+    issuer.advance(1);
+    await expect(passage.auth.verifyToken(token)).rejects.toMatchObject(unknownKey);
+  });
+
+  it('is in the background again once one has ended after all', async () => {
+    await using issuer = await Issuer.start();
+    const passage = issuer.passage();
+    const token = await issuer.sign({ exp: issuer.now / 1000 + 7200 });
+    await passage.auth.verifyToken(token);
+    for (const answer of [json({ keys: [key.jwk] }), json({}, 500)]) {
+      const slow = held(answer);
+      issuer.answer = slow.answer;
+      issuer.advance(360);
+      await passage.auth.verifyToken(token);
+      await slow.arrived;
+      const late = refreshed(issuer, passage);
+      issuer.advance(6);
+      issuer.answer = json({ keys: [key.jwk] });
+      await passage.auth.verifyToken(token);
+      slow.release();
+      await late;
+    }
+    const slow = held(json({ keys: [key.jwk] }));
+    issuer.answer = slow.answer;
+    issuer.advance(300);
+    await expect(passage.auth.verifyToken(token)).resolves.toBeDefined();
+    slow.release();
   });
 });
 

@@ -1,10 +1,12 @@
 import { createLocalJWKSet } from 'jose/jwks/local';
+import { type Awaitable, grace, within } from './awaitable.ts';
 import { InvalidTokenError, UnavailableError } from './errors.ts';
-import { boundedFetch } from './http.ts';
+import { type BoundedFetch, boundedFetch } from './http.ts';
 import type { JsonWebKeySet, ResolvedOptions } from './options.ts';
+import { type CheckSignature, createSignatureCheck } from './signature.ts';
 
 /** The keys of an issuer that can verify RS256, by `kid`. Compared by identity: a changed key set is another object. */
-export type KeySet = ReadonlyMap<string, CryptoKey>;
+export type KeySet = ReadonlyMap<string, CheckSignature>;
 
 /** Where the verifier gets its keys from. */
 export interface Keys {
@@ -16,7 +18,15 @@ export interface Keys {
    * @throws {@link InvalidTokenError} `key` when the issuer does not list it
    * @throws {@link UnavailableError} when the issuer cannot be asked
    */
-  find(kid: string): Promise<KeySet>;
+  find(kid: string): Awaitable<KeySet>;
+}
+
+/** A refresh of the keys that one request has started. */
+interface Refresh {
+  /** When it is dead, in milliseconds since the epoch. */
+  readonly until: number;
+  /** Settles when the refresh has ended, well or not. */
+  readonly outcome: Promise<true>;
 }
 
 /** All durations in milliseconds. */
@@ -60,7 +70,11 @@ class GivenKeys implements Keys {
     return this.#set;
   }
 
-  async find(kid: string): Promise<KeySet> {
+  find(kid: string): Awaitable<KeySet> {
+    return this.#set?.has(kid) ? this.#set : this.#read(kid);
+  }
+
+  async #read(kid: string): Promise<KeySet> {
     this.#reading ??= readKeySet(this.#jwks);
     this.#set = await this.#reading;
     if (!this.#set.has(kid)) throw new InvalidTokenError('key');
@@ -78,7 +92,8 @@ class GivenKeys implements Keys {
  */
 class FetchedKeys implements Keys {
   readonly #url: string;
-  readonly #fetch: typeof globalThis.fetch;
+  readonly #timeout: number;
+  readonly #fetch: BoundedFetch;
   readonly #clock: () => number;
   #set: KeySet | undefined;
   #text: string | undefined;
@@ -86,11 +101,16 @@ class FetchedKeys implements Keys {
   #nextFetchAt = 0;
   #failures = 0;
   #cause: unknown;
-  #pending: Promise<void> | undefined;
+  #pending: Refresh | undefined;
+  /** Differs for a refresh that was abandoned from the one that is pending. */
+  #run = 0;
+  /** Whether a refresh has died with the request that started it, as on Workers. */
+  #abandoned = false;
 
   constructor(options: ResolvedOptions) {
     this.#url = keysUrl(options);
-    this.#fetch = boundedFetch(options.fetch, Math.min(options.timeout, 5 * second));
+    this.#timeout = Math.min(options.timeout, 5 * second);
+    this.#fetch = boundedFetch(options.fetch, this.#timeout);
     this.#clock = options.clock;
   }
 
@@ -99,53 +119,116 @@ class FetchedKeys implements Keys {
     if (!this.#set || age < fresh) return this.#set;
     const outage = this.#failures > 0;
     if (age >= lifetime || (age >= withdrawal && !outage)) return undefined;
-    void this.#refresh();
+    if (this.#isDue(now)) {
+      // Where a refresh in the background dies, the request that starts it has to wait for it.
+      if (this.#abandoned) return undefined;
+      void this.#refresh();
+    }
     return this.#set;
   }
 
-  async find(kid: string): Promise<KeySet> {
-    const known = this.current(this.#clock()) ?? (await this.#next());
-    const set = known?.has(kid) ? known : await this.#next();
+  find(kid: string): Awaitable<KeySet> {
+    const known = this.current(this.#clock());
+    return known?.has(kid) ? known : this.#ask(kid, known);
+  }
+
+  async #ask(kid: string, known: KeySet | undefined): Promise<KeySet> {
+    let set = known ?? (await this.#next());
+    if (!set?.has(kid)) set = await this.#next();
     if (set?.has(kid)) return set;
     if (set && this.#failures === 0) throw new InvalidTokenError('key');
     const wait = (this.#nextFetchAt - this.#clock()) / second;
     throw new UnavailableError('keys', wait, { cause: this.#cause });
   }
 
-  /** The key set after the refresh that is due or under way, or, where none may be made now, the known one. */
+  /** The key set after the refresh that is due or pending; the known one if no refresh is allowed now. */
   async #next(): Promise<KeySet | undefined> {
     await this.#refresh();
     return this.#clock() - this.#confirmedAt < lifetime ? this.#set : undefined;
   }
 
-  /** Never rejects: what went wrong is in the state. */
-  #refresh(): Promise<void> {
-    if (this.#clock() >= this.#nextFetchAt) {
-      this.#pending ??= this.#read().finally(() => {
-        this.#pending = undefined;
-      });
-    }
-    return this.#pending ?? Promise.resolve();
+  /** Whether a refresh may be started. One that is older than its own timeout is dead. */
+  #isDue(now: number): boolean {
+    if (this.#pending && now >= this.#pending.until) this.#abandon();
+    return !this.#pending && now >= this.#nextFetchAt;
   }
 
-  async #read(): Promise<void> {
+  #abandon(): void {
+    this.#pending = undefined;
+    this.#abandoned = true;
+    this.#run += 1;
+  }
+
+  /** Starts the refresh that is due, or waits for the pending one. Never rejects: errors are in the state. */
+  async #refresh(): Promise<void> {
+    const now = this.#clock();
+    if (this.#isDue(now)) {
+      this.#pending = { until: now + this.#timeout + grace, outcome: this.#read() };
+      await this.#pending.outcome;
+      return;
+    }
+    const pending = this.#pending;
+    if (!pending || (await within(pending.until - now, pending.outcome))) return;
+    if (this.#pending === pending) this.#abandon();
+    return this.#refresh();
+  }
+
+  async #read(): Promise<true> {
+    const run = this.#run;
     try {
-      const response = await this.#fetch(this.#url, { headers: { accept: 'application/json' } });
-      if (response.status !== 200) throw new Error('Not answered with 200');
-      const text = await response.text();
-      // The same text is the same key set: tokens verified with it stay verified.
-      if (text !== this.#text) this.#set = await readKeySet(JSON.parse(text));
+      const text = await this.#download();
+      // The same text is the same key set: verified tokens stay verified.
+      const set = text === this.#text ? this.#set : await readKeySet(JSON.parse(text));
+      if (this.#isLate(run)) return true;
+      this.#set = set;
       this.#text = text;
       this.#confirmedAt = this.#clock();
       this.#nextFetchAt = this.#confirmedAt + cooldown;
       this.#failures = 0;
       this.#cause = undefined;
     } catch (cause) {
+      if (this.#isLate(run)) return true;
       this.#failures += 1;
       this.#cause = cause;
       this.#nextFetchAt = this.#clock() + (this.#set ? cooldown : backoff(this.#failures));
     }
+    this.#pending = undefined;
+    return true;
   }
+
+  /** Whether a refresh was given up before it ended. As it did end, work in the background does not die here. */
+  #isLate(run: number): boolean {
+    if (this.#run === run) return false;
+    this.#abandoned = false;
+    return true;
+  }
+
+  /** Downloads the key set, a second time within the same timeout if the connection is reset. */
+  #download(): Promise<string> {
+    const end = performance.now() + this.#timeout;
+    const attempt = async (limit: number) => {
+      const response = await this.#fetch(this.#url, { headers: { accept: 'application/json' } }, limit);
+      if (response.status !== 200) throw new Error('The response is not 200');
+      return response.text();
+    };
+    return attempt(this.#timeout).catch((error) => {
+      const left = end - performance.now();
+      if (left <= 0 || !isReset(error)) throw error;
+      return attempt(left);
+    });
+  }
+}
+
+/** Whether the peer closed the connection, as it does with a pooled one that was idle for too long. */
+function isReset(error: unknown): boolean {
+  const { code, cause, message } = Object(error) as { code?: unknown; cause?: unknown; message?: unknown };
+  const named = ['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET', 'ConnectionClosed'].includes(String(code));
+  // Workers and Deno have no codes.
+  return (
+    named ||
+    /connection (?:was )?(?:lost|reset|closed)/i.test(String(message)) ||
+    (cause !== undefined && isReset(cause))
+  );
 }
 
 /** Wait after the nth failure in a row with no keys at all: 1, 2, 4, … 30 seconds, each less up to a half. */
@@ -156,12 +239,12 @@ function backoff(failures: number): number {
 /** Reads the keys of a set that tokens may be signed with. @internal */
 export async function readKeySet(jwks: JsonWebKeySet): Promise<KeySet> {
   const find = createLocalJWKSet(jwks as Parameters<typeof createLocalJWKSet>[0]);
-  const keys = new Map<string, CryptoKey>();
+  const keys = new Map<string, CheckSignature>();
   for (const { kid } of jwks.keys) {
     if (typeof kid !== 'string' || kid === '') continue;
     // jose honors `kty`, `use`, `alg` and `key_ops`; what it refuses, and a `kid` listed twice, cannot verify anything.
     const key = await find({ alg: 'RS256', kid }).catch(() => undefined);
-    if (key && isStrong(key.algorithm as RsaHashedKeyAlgorithm)) keys.set(kid, key);
+    if (key && isStrong(key.algorithm as RsaHashedKeyAlgorithm)) keys.set(kid, createSignatureCheck(key));
   }
   return keys;
 }

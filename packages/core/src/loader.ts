@@ -1,4 +1,4 @@
-import { type Awaitable, chain } from './awaitable.ts';
+import { type Awaitable, chain, grace, isPromise, within } from './awaitable.ts';
 import type { BoundedCache } from './cache.ts';
 import { ApiError, InvalidTokenError, UserInactiveError } from './errors.ts';
 import { freeze } from './freeze.ts';
@@ -12,12 +12,15 @@ export type LoadUser = (userId: string) => Awaitable<PassageUser>;
 /** A user in memory, or on the way there. @internal */
 export interface LoadedUser {
   user: Awaitable<PassageUser>;
-  /** Until when it serves, in milliseconds since the epoch. */
+  /** When it expires, in milliseconds since the epoch. A call that takes longer is dead. */
   until: number;
 }
 
+/** Limit of a call of the Management API, in milliseconds. */
+const longestCall = 10_000;
+
 /**
- * Makes the function that loads the user of a token, from memory for a short time.
+ * Creates the function that loads the user of a token, from memory for a short time.
  *
  * While a user is being loaded, further requests for the same user wait for the same answer.
  *
@@ -42,15 +45,22 @@ export function createUserLoader(
         throw gone ? new InvalidTokenError('user', { cause }) : cause;
       },
     );
-    const loaded: LoadedUser = { user, until: Number.POSITIVE_INFINITY };
+    const loaded: LoadedUser = { user, until: clock() + longestCall + grace };
     cache.set(userId, loaded);
     return loaded;
   }
 
-  return (userId) => {
+  return function find(userId): Awaitable<PassageUser> {
     const known = cache.get(userId);
-    const { user } = known && clock() < known.until ? known : load(userId);
-    return chain(user, checkActive);
+    const now = clock();
+    if (!known || now >= known.until) return chain(load(userId).user, checkActive);
+    if (!isPromise(known.user)) return checkActive(known.user);
+    return within(known.until - now, known.user).then((user) => {
+      if (user) return checkActive(user);
+      // On Workers, the request that started the call may be gone, and the call with it.
+      if (cache.get(userId) === known) cache.delete(userId);
+      return find(userId);
+    });
   };
 }
 

@@ -1,3 +1,4 @@
+import { decode as decodeBase64url } from 'jose/base64url';
 import { isPathSegment } from './arguments.ts';
 import { InvalidTokenError } from './errors.ts';
 import type { ResolvedOptions } from './options.ts';
@@ -17,30 +18,31 @@ export interface PassageClaims {
   readonly [claim: string]: unknown;
 }
 
-/** What a token says of itself. Nothing in it is trustworthy before the signature is verified. @internal */
+/** The contents of a token. Trust nothing in it before the signature is verified. @internal */
 export interface UnverifiedToken {
   readonly kid: string;
   readonly claims: PassageClaims;
 }
 
-/** Longest token that is looked at, in characters. */
+/** Longest accepted token, in characters. */
 const maximumLength = 8192;
 
 /**
- * Reads a token and checks all that needs no key: its form, its header and its claims.
+ * Parses a token and checks everything that needs no key: its form, header and claims.
  *
  * Not checked: the signature.
  *
- * @throws {@link InvalidTokenError} with every reason but `key`, `signature` and `user`
+ * @param now Milliseconds since the epoch.
+ * @throws {@link InvalidTokenError} for any reason except `signature` and `user`
  * @see RFC 7515 §7.1, RFC 7519 §7.2, RFC 8725 §3
  * @internal
  */
-export function readToken(token: string, options: ResolvedOptions): UnverifiedToken {
+export function readToken(token: string, now: number, options: ResolvedOptions): UnverifiedToken {
   const [header, payload, signature] = splitToken(token);
   const kid = readKid(parseObject(header));
   const claims = parseObject(payload);
   checkCanonical(signature);
-  checkTime(claims, options.clock(), options);
+  checkTime(claims, now, options);
   checkClaims(claims, options);
   return { kid, claims: claims as PassageClaims };
 }
@@ -56,11 +58,13 @@ export function readToken(token: string, options: ResolvedOptions): UnverifiedTo
 export function checkTime(claims: Record<string, unknown>, now: number, options: ResolvedOptions): void {
   const { exp, nbf } = claims;
   const seconds = now / 1000;
-  if (!Number.isFinite(exp)) throw new InvalidTokenError('claim');
-  if (seconds >= (exp as number) + options.clockTolerance) throw new InvalidTokenError('expired');
+  if (!Number.isFinite(exp)) throw new InvalidTokenError('claim', { claim: 'exp' });
+  if (seconds >= (exp as number) + options.clockTolerance) {
+    throw new InvalidTokenError('expired', { claim: 'exp' });
+  }
   if (nbf === undefined) return;
   if (!Number.isFinite(nbf) || seconds < (nbf as number) - options.clockTolerance) {
-    throw new InvalidTokenError('claim');
+    throw new InvalidTokenError('claim', { claim: 'nbf' });
   }
 }
 
@@ -94,37 +98,23 @@ function checkCanonical(part: string): void {
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 function parseObject(part: string): Record<string, unknown> {
-  // Not a length that base64url has (RFC 4648 §3.2).
+  // RFC 4648 §3.2: base64url never has this length.
   if (part.length % 4 === 1) throw new InvalidTokenError('malformed');
   let value: unknown;
   try {
-    value = JSON.parse(decodeText(part));
-  } catch (cause) {
-    throw new InvalidTokenError('malformed', { cause });
+    const text = utf8.decode(decode(part));
+    // `JSON.parse` takes longest over what is no JSON. Its error quotes the token, so it is no cause either.
+    value = text.trimStart().startsWith('{') && JSON.parse(text);
+  } catch {
+    value = undefined;
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new InvalidTokenError('malformed');
-  }
+  if (typeof value !== 'object' || value === null) throw new InvalidTokenError('malformed');
   return value as Record<string, unknown>;
 }
 
-function decodeText(part: string): string {
-  const binary = decodeBinary(part);
-  // ASCII, as nearly all are, is UTF-8 already.
-  return /[^\0-\x7f]/.test(binary) ? utf8.decode(toBytes(binary)) : binary;
-}
-
-/** Decodes what is known to consist of letters of base64url, to one character for each byte. @internal */
-export function decodeBinary(part: string): string {
-  return atob(part.replaceAll('-', '+').replaceAll('_', '/'));
-}
-
-/** One byte for each character of a text that has none above 255. @internal */
-export function toBytes(binary: string): Uint8Array<ArrayBuffer> {
-  // A loop, because `Uint8Array.from` with a function takes six times as long for the claims of a token.
-  const bytes = new Uint8Array(binary.length);
-  for (let index = 0; index < bytes.length; index += 1) bytes[index] = binary.charCodeAt(index);
-  return bytes;
+/** Decodes letters of base64url; by `Buffer`, if there is one, in a tenth of the time. */
+function decode(part: string): Uint8Array {
+  return globalThis.Buffer ? Buffer.from(part, 'base64url') : decodeBase64url(part);
 }
 
 function readKid({ alg, typ, kid, crit }: Record<string, unknown>): string {
@@ -139,9 +129,15 @@ function readKid({ alg, typ, kid, crit }: Record<string, unknown>): string {
 }
 
 function checkClaims({ iss, aud, sub }: Record<string, unknown>, options: ResolvedOptions): void {
-  const audience = Array.isArray(aud) ? aud : [aud];
-  // RFC 8725 §3.8 and §3.9. The subject becomes part of a URL when the user is loaded.
-  if (!options.issuers.has(iss as string) || !audience.includes(options.appId) || !isPathSegment(sub)) {
-    throw new InvalidTokenError('claim');
+  // RFC 8725 §3.8 and §3.9.
+  if (!options.issuers.has(iss as string)) {
+    const mismatch = { expected: [...options.issuers], received: iss };
+    throw new InvalidTokenError('claim', { claim: 'iss', mismatch });
   }
+  if (aud !== options.appId && !(Array.isArray(aud) && aud.includes(options.appId))) {
+    const mismatch = { expected: [options.appId], received: aud };
+    throw new InvalidTokenError('claim', { claim: 'aud', mismatch });
+  }
+  // It becomes part of a URL when the user is loaded.
+  if (!isPathSegment(sub)) throw new InvalidTokenError('claim', { claim: 'sub' });
 }

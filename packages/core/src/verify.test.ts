@@ -1,5 +1,7 @@
-import { describe, expect, it } from 'vitest';
-import { createKey, encode, Issuer, json, otherKey, signText } from './issuer.fixture.ts';
+import { inspect } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { InvalidTokenError, internalAuthenticate } from './index.ts';
+import { createKey, encode, Issuer, json, key, otherKey, signText } from './issuer.fixture.ts';
 
 function signRaw(header: object, payload: object): Promise<string> {
   return signText(JSON.stringify(header), JSON.stringify(payload));
@@ -11,7 +13,49 @@ function rejection(reason: string): object {
   return { code: 'ERR_PASSAGE_INVALID_TOKEN', status: 401, reason };
 }
 
-describe('passage.auth.verifyToken', () => {
+const { getBuiltinModule } = process;
+
+// What a runtime has decides who checks signatures: Node itself, or jose. A stub of Node's functions stands for others.
+const runtimes: [string, typeof getBuiltinModule | undefined][] = [
+  ['node:crypto', getBuiltinModule],
+  ['no node:crypto', undefined],
+  [
+    'a node:crypto that is not implemented',
+    (() => ({
+      KeyObject: {
+        from: () => {
+          throw new Error('Not implemented');
+        },
+      },
+    })) as never,
+  ],
+];
+
+describe.each(runtimes)('passage.auth.verifyToken, with %s,', (name, builtin) => {
+  beforeAll(() => {
+    Object.assign(process, { getBuiltinModule: builtin });
+  });
+  afterAll(() => {
+    Object.assign(process, { getBuiltinModule });
+  });
+
+  it(`verifies ${name === 'node:crypto' ? 'at once' : 'later'} a new token whose key is known`, async () => {
+    await using issuer = await Issuer.start();
+    const passage = issuer.passage();
+    await passage.auth.verifyToken(await issuer.sign());
+    const headers = { authorization: `Bearer ${await issuer.sign({ jti: 'new' })}` };
+    let userId: string | undefined;
+    const outcome = new Promise<void>((resolve, reject) => {
+      internalAuthenticate(passage, headers, {}, (error, principal) => {
+        userId = principal?.userId;
+        error ? reject(error) : resolve();
+      });
+    });
+    expect(userId).toBe(name === 'node:crypto' ? 'user1' : undefined);
+    await outcome;
+    expect(userId).toBe('user1');
+  });
+
   it('gives the claims of a good token', async () => {
     await using issuer = await Issuer.start();
     await expect(issuer.passage().auth.verifyToken(await issuer.sign())).resolves.toEqual(issuer.claims());
@@ -262,6 +306,93 @@ describe('passage.auth.verifyToken', () => {
       },
     });
     await expect(passage.auth.verifyToken(await issuer.sign())).rejects.toThrow(RangeError);
+  });
+});
+
+describe('on a runtime without Buffer', () => {
+  it('reads tokens of any text', async () => {
+    await using issuer = await Issuer.start();
+    const passage = issuer.passage({ jwks: { keys: [key.jwk] } });
+    await passage.auth.verifyToken(await issuer.sign());
+    const token = await issuer.sign({ name: 'Zoë 🔑' });
+    const forged = `${encode('{"x":1')}.${token.split('.').slice(1).join('.')}`;
+    vi.stubGlobal('Buffer', undefined);
+    const { getBuiltinModule } = process;
+    Object.assign(process, { getBuiltinModule: undefined });
+    const portable = issuer.passage({ jwks: { keys: [key.jwk] } });
+    const outcomes = Promise.allSettled([
+      portable.auth.verifyToken(token),
+      portable.auth.verifyToken(forged),
+    ]);
+    const [good, bad] = await outcomes.finally(() => {
+      vi.unstubAllGlobals();
+      Object.assign(process, { getBuiltinModule });
+    });
+    expect(good).toMatchObject({ value: { name: 'Zoë 🔑' } });
+    expect(bad).toMatchObject({ reason: rejection('malformed') });
+  });
+});
+
+describe('a refusal', () => {
+  it('has no stack, and leaves that of other errors alone', async () => {
+    await using issuer = await Issuer.start();
+    const { auth } = issuer.passage();
+    const limit = Error.stackTraceLimit;
+    const refusals = await Promise.all(
+      [{}, { authorization: 'Bearer' }, { authorization: 'Bearer x' }].map((headers) =>
+        auth.authenticate(headers).catch((error: Error) => error.stack),
+      ),
+    );
+    expect(refusals).toEqual([
+      'UnauthenticatedError: Authentication is required',
+      'InvalidRequestError: The Authorization header must be sent once, as "Bearer <token>"',
+      'InvalidTokenError: The token is malformed',
+    ]);
+    expect(Error.stackTraceLimit).toBe(limit);
+    expect(new Error('with a stack').stack).toMatch(/verify\.test/);
+  });
+
+  it.each([
+    ['iss', { iss: 'https://evil.example' }],
+    ['aud', { aud: ['evil-app'] }],
+    ['sub', { sub: '' }],
+    ['exp', { exp: 'evil' }],
+    ['exp', { exp: 1 }],
+    ['nbf', { nbf: 9_999_999_999 }],
+  ])('names the claim: %s of %j', async (claim, claims) => {
+    await using issuer = await Issuer.start();
+    const token = await issuer.sign(claims);
+    await expect(issuer.passage().auth.verifyToken(token)).rejects.toMatchObject({ claim });
+    const malformed = issuer.passage().auth.verifyToken('x');
+    await expect(malformed).rejects.toHaveProperty('claim', undefined);
+  });
+
+  it.each([
+    ['iss', { iss: 'https://evil.example' }, 'https://evil.example'],
+    ['aud', { aud: ['evil-app'] }, ['evil-app']],
+  ])('has the expected and the received %s, and prints neither', async (claim, claims, received) => {
+    await using issuer = await Issuer.start();
+    const error = await issuer
+      .passage()
+      .auth.verifyToken(await issuer.sign(claims))
+      .catch((thrown: InvalidTokenError) => thrown);
+    if (!(error instanceof InvalidTokenError)) throw error;
+    const expected = [claim === 'iss' ? String(issuer.claims().iss) : 'app1'];
+    expect(error.mismatch).toEqual({ expected, received });
+    const printed = [
+      inspect(error, { depth: null, showHidden: true }),
+      inspect(error, { depth: null, getters: true }),
+      JSON.stringify(error),
+      JSON.stringify({ ...error }),
+      String(error),
+      error.stack,
+    ];
+    // As pino and winston do.
+    for (const name in error) printed.push(inspect(error[name as keyof typeof error]));
+    for (const text of printed) {
+      expect(text).not.toContain('evil');
+      expect(text).not.toContain(expected[0]);
+    }
   });
 });
 

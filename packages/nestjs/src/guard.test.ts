@@ -175,7 +175,7 @@ describe('errors', () => {
     expect(errors).toEqual([]);
     using _outage = passage.fault('jwks', 'unreachable');
     await http.get('/me').set({ authorization }).expect(503);
-    expect(errors).toEqual(['The keys of the token issuer cannot be read at the moment']);
+    expect(errors).toEqual(['The keys of the token issuer are temporarily unavailable']);
   });
 
   it('are rightly answered by a filter of the app that knows nothing of Passage', async () => {
