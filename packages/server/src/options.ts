@@ -2,6 +2,7 @@ import { BlockList, isIP } from 'node:net';
 import { z } from 'zod';
 import type { Delivery } from './delivery/delivery.ts';
 import { type NewApp, type ResolvedApp, readNewApp } from './settings.ts';
+import { isEncoded, isLocation } from './storage/location.ts';
 import { isRecord, OptionError, parseStrict, strict } from './strict.ts';
 import { isSecureUrl } from './urls.ts';
 
@@ -74,7 +75,10 @@ const baseUrlRule =
   'must be an https URL, or http on this machine, without query, fragment and credentials (http elsewhere in a private network: see "allowPrivateHttp")';
 const secretRule =
   'must be at least 32 random bytes in base64, made once, for example by: openssl rand -base64 32';
-const databaseRule = 'must be the path of a SQLite file, or a postgres:// URL';
+const databaseRule =
+  'must be the path of a SQLite file, or a postgres:// URL, without quotes and blanks around it';
+const encodedRule =
+  'must be a valid postgres:// URL: percent-encode special characters of the user and the password, for example # as %23, % as %25, @ as %40 and / as %2F';
 
 export const options = strict({
   /**
@@ -85,7 +89,11 @@ export const options = strict({
   /** At least 32 random bytes, in base64: encrypts signing keys and peppers hashes. Keep it safe: the database is unusable without it. Required. */
   secret: required(z.string(secretRule).transform(readBytes).refine(isRandom, secretRule)),
   /** SQLite file, `:memory:`, or a `postgres://` URL. Default is `.passage/passage.db`. */
-  database: z.string(databaseRule).refine(isDatabase, databaseRule).default('.passage/passage.db'),
+  database: z
+    .string(databaseRule)
+    .refine(isLocation, { error: databaseRule, abort: true })
+    .refine(isEncoded, encodedRule)
+    .default('.passage/passage.db'),
   /** App to make when the database has none. Default is an app whose `authOrigin` is the origin of `baseUrl`. */
   app: z.custom<NewApp>(isRecord, 'must be an object').optional(),
   /** How codes and links reach users: `smtp()`, `webhook()`, `outbox()`, or your own `send`. Default is an outbox that keeps and prints them. */
@@ -176,12 +184,6 @@ function readBytes(text: string): Uint8Array {
 /** Text typed by hand repeats itself; 32 random bytes with fewer than 16 different ones do not happen. */
 function isRandom(bytes: Uint8Array): boolean {
   return bytes.length >= 32 && new Set(bytes).size >= 16;
-}
-
-/** A path must not look like the URL of another database, nor have the quotes of an env file. One letter and a colon is a drive of Windows. */
-function isDatabase(location: string): boolean {
-  if (/^postgres(ql)?:\/\//.test(location)) return true;
-  return location !== '' && !/^\w{2,}:/.test(location) && !/["'\p{Cc}]|^\s|\s$/u.test(location);
 }
 
 function readSubnet(entry: string): [address: string, bits: number, family: 'ipv4' | 'ipv6'] | undefined {

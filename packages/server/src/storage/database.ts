@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs';
 import { Kysely, type Transaction, type TransactionBuilder } from 'kysely';
 import { backUp } from './backup.ts';
 import { failureOf } from './failure.ts';
+import { isPostgres } from './location.ts';
 import { listPending, migrate } from './migrations.ts';
 import { postgresDialect, requireConnection } from './postgres.ts';
 import type { DatabaseKind, Schema } from './schema.ts';
@@ -28,10 +29,6 @@ export type Use = 'serve' | 'visit';
  */
 export function openStorage(location: string, use: Use = 'visit'): Promise<Storage> {
   return isPostgres(location) ? openPostgres(location) : openFile(location, use);
-}
-
-export function isPostgres(location: string): boolean {
-  return /^postgres(ql)?:\/\//i.test(location);
 }
 
 async function openPostgres(location: string): Promise<Storage> {

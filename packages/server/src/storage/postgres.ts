@@ -1,6 +1,7 @@
 import { userInfo } from 'node:os';
 import { type Kysely, PostgresDialect } from 'kysely';
 import { loadDriver } from './driver.ts';
+import { parsePostgres } from './location.ts';
 import type { Schema } from './schema.ts';
 
 /** @param connectionString `postgres://` URL. Connections are made when they are needed. */
@@ -57,7 +58,7 @@ export async function requireConnection(db: Kysely<Schema>, location: string): P
 }
 
 function hostOf(location: string): string {
-  const { host, searchParams } = parseLocation(location);
+  const { host, searchParams } = parsePostgres(location);
   return searchParams.get('host') ?? (host || process.env.PGHOST || 'localhost');
 }
 
@@ -65,9 +66,4 @@ function cureFor(cause: unknown): string {
   const { code = '' } = cause as NodeJS.ErrnoException;
   const untrusted = /^(SELF_SIGNED|DEPTH_ZERO|UNABLE_TO)/.test(code);
   return untrusted ? '. Add sslrootcert=/path/to/ca.pem to the URL' : '';
-}
-
-/** The driver takes URLs with a user and no host, which is then a parameter; `URL` does not. */
-export function parseLocation(location: string): URL {
-  return new URL(location.replace('@/', '@localhost/'));
 }

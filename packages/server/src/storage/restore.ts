@@ -1,7 +1,7 @@
 import { chmodSync, copyFileSync, existsSync, realpathSync, renameSync, rmSync, statSync } from 'node:fs';
 import { Kysely, sql } from 'kysely';
 import { checkSecret } from './binding.ts';
-import { isPostgres } from './database.ts';
+import { isPostgres } from './location.ts';
 import { voidSecrets } from './maintenance.ts';
 import { migrate } from './migrations.ts';
 import type { Schema } from './schema.ts';

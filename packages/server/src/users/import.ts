@@ -39,14 +39,15 @@ export async function importUsers(
   users: readonly ImportedUser[],
 ): Promise<{ imported: number; existing: number }> {
   const rows = users.map((user, index) => about(index, () => readRecord(service, app, user)));
-  let imported = 0;
-  await service.db.transaction().execute(async (trx) => {
+  const imported = await service.db.transaction().execute(async (trx) => {
+    let count = 0;
     for (const [index, row] of rows.entries()) {
       if (row.id !== undefined && (await findUser(trx, app.id, row.id))) continue;
       const added = await insertUser(service, trx, app, row);
       if (!added) throw problem(index, 'the e-mail address or phone number belongs to another user');
-      imported += 1;
+      count += 1;
     }
+    return count;
   });
   return { imported, existing: rows.length - imported };
 }
