@@ -176,6 +176,7 @@ async function sendVerification(context: RequestContext<VerificationBody, unknow
   const message = {
     to,
     kind: 'verify_identifier',
+    account: user,
     secret: link.url,
     language: body.language,
     expiresAt: link.expiresAt,

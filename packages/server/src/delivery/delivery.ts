@@ -19,6 +19,8 @@ export interface Message {
   code?: string;
   /** Link to open, for `magic_link` and `verify_identifier`. A secret, like `code`. */
   url?: string;
+  /** Masked address of the account that asked, for `verify_identifier`. Show it: whoever opens the link gives that account the address. */
+  account?: string;
   expiresAt: Date;
   subject: string;
   text: string;

@@ -68,6 +68,7 @@ function payload(message: Message) {
       to: message.to,
       language: message.language,
       code: message.code,
+      account: message.account,
       url: message.url,
       expires_at: message.expiresAt.toISOString(),
       subject: message.subject,

@@ -51,6 +51,7 @@ async function createMagicLink(context: Context) {
     await post(service, app, {
       to,
       kind,
+      ...(type === 'verify_identifier' && { account: user }),
       secret: link.url,
       language: body.language,
       expiresAt: link.expiresAt,

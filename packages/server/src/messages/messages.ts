@@ -3,6 +3,7 @@ import { WireError } from '../errors.ts';
 import { awaitDelivery } from '../logins/enumeration.ts';
 import { countUp } from '../logins/limits.ts';
 import type { App, Client, Service } from '../service.ts';
+import type { UserRow } from '../storage/schema.ts';
 import type { Identifier } from '../users/identifiers.ts';
 import { findLanguage } from './language.ts';
 import { renderMessage } from './render.ts';
@@ -15,6 +16,8 @@ export interface Post {
   secret: string;
   language: string | undefined;
   expiresAt: number;
+  /** Account that a link proves an address for. */
+  account?: UserRow | undefined;
 }
 
 /** Counts a message, for an address that has an account and for one that has none alike. @throws {@link WireError} `too_many_requests` */
@@ -29,6 +32,13 @@ export async function countMessage(
   await countUp(service, 'messagesPerApp', app.id, '');
 }
 
+/** Shows an address to somebody who may not know it: its owner recognizes it, and it has no text that its owner chose. */
+export function maskAddress(address: string): string {
+  const [local = '', domain = ''] = address.split('@');
+  if (!domain) return `***${address.slice(-4)}`;
+  return `${local.slice(0, 1)}***@${domain.slice(0, 1)}***.${domain.slice(domain.lastIndexOf('.') + 1)}`;
+}
+
 /**
  * Hands a message over.
  *
@@ -37,20 +47,23 @@ export async function countMessage(
 export async function post(
   service: Service,
   app: App,
-  { to, kind, secret, language, expiresAt }: Post,
+  { to, kind, secret, language, expiresAt, account: user }: Post,
 ): Promise<void> {
   const chosen = findLanguage(language ?? '') ?? app.settings.defaultLanguage;
   const ttl = Math.floor((expiresAt - service.clock()) / 1000);
-  const content = { kind, channel: to.channel, language: chosen, appName: app.settings.name, secret, ttl };
+  const account = user && maskAddress(user.email ?? user.phone ?? '');
+  const { name: appName } = app.settings;
+  const content = { kind, channel: to.channel, language: chosen, appName, secret, account, ttl };
   const message: Message = {
     appId: app.id,
-    appName: app.settings.name,
+    appName,
     channel: to.channel,
     to: to.value,
     kind,
     language: chosen,
     expiresAt: new Date(expiresAt),
     ...(kind === 'otp' ? { code: secret } : { url: secret }),
+    ...(account !== undefined && { account }),
     ...renderMessage(content),
   };
   const sent = service.delivery.send(message).catch((error: unknown) => {

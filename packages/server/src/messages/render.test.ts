@@ -9,7 +9,16 @@ const link = 'https://acme.example/login?psg_magic_link=aB3-_x&lang=en';
 function content(change: Partial<MessageContent> = {}): MessageContent {
   const kind = change.kind ?? 'otp';
   const secret = kind === 'otp' ? '739154' : link;
-  return { kind, channel: 'email', language: 'en', appName: 'Acme', secret, ttl: 300, ...change };
+  return {
+    kind,
+    channel: 'email',
+    language: 'en',
+    appName: 'Acme',
+    secret,
+    account: 'a***@e***.com',
+    ttl: 300,
+    ...change,
+  };
 }
 
 const every = languages.flatMap((language) => kinds.map((kind) => ({ language, kind })));
@@ -33,6 +42,14 @@ describe('renderMessage', () => {
     // One message: 160 characters of GSM-7, or 70 of the others.
     expect(text.length).toBeLessThanOrEqual(70);
     expect(html).toBeUndefined();
+  });
+
+  it.each(languages)('names the account that asks for an address in %s', (language) => {
+    for (const channel of ['email', 'phone'] as const) {
+      const message = renderMessage(content({ kind: 'verify_identifier', language, channel }));
+      expect(message.text).toContain('a***@e***.com');
+      if (channel === 'email') expect(message.html).toContain('a***@e***.com');
+    }
   });
 
   it('says the same thing in no two languages', () => {

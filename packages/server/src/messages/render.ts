@@ -9,6 +9,8 @@ export interface MessageContent {
   appName: string;
   /** The code of an `otp`, the link of the other kinds. */
   secret: string;
+  /** Masked address of the account that asked, for `verify_identifier`. */
+  account?: string | undefined;
   /** How long the code or link is good, in seconds. */
   ttl: number;
 }
@@ -20,7 +22,12 @@ export function renderMessage(content: MessageContent): Pick<Message, 'subject' 
   const { intro, action, sms } = kinds[kind];
   // One line: the name goes into a header of the mail.
   const app = content.appName.replace(/[\p{Cc}\s]+/gu, ' ').trim();
-  const values: Record<string, string> = { app, code: secret, duration: duration(content.ttl, language) };
+  const values: Record<string, string> = {
+    app,
+    code: secret,
+    account: content.account ?? '',
+    duration: duration(content.ttl, language),
+  };
   const fill = (text: string) => text.replace(/\{(\w+)\}/g, (_, name: string) => values[name] ?? '');
 
   const subject = fill(kinds[kind].subject);

@@ -1,5 +1,6 @@
 /**
- * The texts of messages. `{app}` is the app's name, `{code}` the code or link, `{duration}` a span such as “5 minutes”.
+ * The texts of messages. `{app}` is the app's name, `{code}` the code or link, `{account}` the masked address of the
+ * account that a link is for, `{duration}` a span such as “5 minutes”.
  *
  * @module
  */
@@ -34,9 +35,10 @@ export const texts: Record<Language, LanguageTexts> = {
     },
     verify_identifier: {
       subject: 'Bestätigen Sie Ihre Adresse für {app}',
-      intro: 'Bestätigen Sie, dass diese Adresse Ihnen gehört, damit {app} sie verwenden kann:',
+      intro:
+        'Das Konto {account} bei {app} möchte diese Adresse verwenden. Bestätigen Sie nur, wenn es Ihr Konto ist: Die Adresse gehört danach zu diesem Konto.',
       action: 'Adresse bestätigen',
-      sms: 'Bestätigen Sie Ihre Nummer für {app}: {code}',
+      sms: 'Nummer für {app}-Konto {account} bestätigen: {code}',
     },
   },
   en: {
@@ -56,9 +58,10 @@ export const texts: Record<Language, LanguageTexts> = {
     },
     verify_identifier: {
       subject: 'Confirm your address for {app}',
-      intro: 'Confirm that this address is yours so that {app} can use it:',
+      intro:
+        'The account {account} of {app} wants to use this address. Confirm only if that account is yours: the address then belongs to it.',
       action: 'Confirm address',
-      sms: 'Confirm your number for {app}: {code}',
+      sms: 'Confirm this number for {app} account {account}: {code}',
     },
   },
   es: {
@@ -78,9 +81,10 @@ export const texts: Record<Language, LanguageTexts> = {
     },
     verify_identifier: {
       subject: 'Confirme su dirección para {app}',
-      intro: 'Confirme que esta dirección es suya para que {app} pueda utilizarla:',
+      intro:
+        'La cuenta {account} de {app} quiere utilizar esta dirección. Confirme solo si la cuenta es suya: la dirección pasará a pertenecer a ella.',
       action: 'Confirmar dirección',
-      sms: 'Confirme su número para {app}: {code}',
+      sms: 'Confirme el número para la cuenta {account} de {app}: {code}',
     },
   },
   it: {
@@ -100,9 +104,10 @@ export const texts: Record<Language, LanguageTexts> = {
     },
     verify_identifier: {
       subject: 'Confermi il Suo indirizzo per {app}',
-      intro: 'Confermi che questo indirizzo è Suo, così {app} potrà usarlo:',
+      intro:
+        'L’account {account} di {app} vuole usare questo indirizzo. Confermi solo se l’account è Suo: l’indirizzo apparterrà a quell’account.',
       action: 'Conferma indirizzo',
-      sms: 'Confermi il Suo numero per {app}: {code}',
+      sms: 'Confermi il numero per l’account {account} di {app}: {code}',
     },
   },
   pl: {
@@ -121,9 +126,10 @@ export const texts: Record<Language, LanguageTexts> = {
     },
     verify_identifier: {
       subject: 'Potwierdź swój adres w {app}',
-      intro: 'Potwierdź, że ten adres należy do Ciebie, aby można było używać go w {app}:',
+      intro:
+        'Konto {account} w {app} chce używać tego adresu. Potwierdź tylko wtedy, gdy to Twoje konto: adres będzie do niego należeć.',
       action: 'Potwierdź adres',
-      sms: 'Potwierdź swój numer w {app}: {code}',
+      sms: 'Potwierdź numer dla konta {account} w {app}: {code}',
     },
   },
   pt: {
@@ -143,9 +149,10 @@ export const texts: Record<Language, LanguageTexts> = {
     },
     verify_identifier: {
       subject: 'Confirme o seu endereço para {app}',
-      intro: 'Confirme que este endereço é seu, para que {app} o possa usar:',
+      intro:
+        'A conta {account} em {app} quer usar este endereço. Confirme apenas se a conta for sua: o endereço passará a pertencer-lhe.',
       action: 'Confirmar endereço',
-      sms: 'Confirme o seu número para {app}: {code}',
+      sms: 'Confirme o número para a conta {account} em {app}: {code}',
     },
   },
   zh: {
@@ -164,9 +171,9 @@ export const texts: Record<Language, LanguageTexts> = {
     },
     verify_identifier: {
       subject: '请确认您在 {app} 的地址',
-      intro: '请确认此地址属于您，以便 {app} 使用：',
+      intro: '{app} 账号 {account} 想使用此地址。仅当该账号属于您时才确认：确认后，此地址将归该账号所有。',
       action: '确认地址',
-      sms: '请确认您在 {app} 的号码：{code}',
+      sms: '请确认此号码用于 {app} 账号 {account}：{code}',
     },
   },
 };
