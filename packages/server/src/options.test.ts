@@ -119,6 +119,8 @@ const wrongSettings: Wrong<NewApp> & Record<string, unknown[]> = {
   refreshEnabled: notBoolean,
   refreshAbsoluteLifetime: [...notWhole, 59],
   refreshInactivityLifetime: [...notWhole, 59],
+  refreshReuseInterval: [...notWhole, -1, 61],
+  credentialChangeMaxAge: [...notWhole, 0],
   deviceAddMaxAge: [...notWhole, 0],
   userVerification: ['require', 'discouraged', '', null],
   defaultLanguage: ['fr', 'EN', '', null],
@@ -363,7 +365,12 @@ describe('settings of an older version', () => {
     await first.close();
     const file = new Database(database);
     const { settings } = file.prepare('select settings from apps').get() as { settings: string };
-    const { deviceAddMaxAge: _, layouts: __, ...old } = JSON.parse(settings);
+    const {
+      refreshReuseInterval: _,
+      layouts: __,
+      credentialChangeMaxAge: ___,
+      ...old
+    } = JSON.parse(settings);
     const open = {
       id: 'a',
       fieldName: 'a',
@@ -374,6 +381,7 @@ describe('settings of an older version', () => {
     };
     const stored = {
       ...old,
+      deviceAddMaxAge: 3_600,
       gone: 1,
       authMethods: { otp: { enabled: false } },
       redirectUrl: 'x',
@@ -386,6 +394,7 @@ describe('settings of an older version', () => {
     const [{ id = '' } = {}] = await second.apps.list();
     const expected = {
       ...app,
+      credentialChangeMaxAge: 3_600,
       authMethods: { ...app?.authMethods, otp: { enabled: false, ttl: 300 } },
       redirectUrl: 'x',
       userMetadataSchema: [open],

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { dark, light } from './appearance.ts';
 import { languages } from './delivery/delivery.ts';
 import { randomText } from './storage/secrets.ts';
-import { parseStrict, strict } from './strict.ts';
+import { isRecord, parseStrict, strict } from './strict.ts';
 import { findAuthOriginFault, findOriginFault } from './urls.ts';
 
 /** Text that people read on one line. */
@@ -22,6 +22,8 @@ const whole = (min: number, max: number, unit: string) => {
 
 const seconds = (min: number, max: number) => whole(min, max, 'seconds');
 const century = 3_153_600_000;
+
+const maxAge = seconds(60, century);
 
 const pathRule = 'must be a path that begins with /';
 const path = z.string(pathRule).max(2_000, pathRule).refine(isPath, pathRule);
@@ -112,8 +114,10 @@ export const settings = strict({
   refreshAbsoluteLifetime: seconds(60, century).default(2_592_000),
   /** Time without use after which a user has to log in again, in seconds (5 days). Default is `432000`. */
   refreshInactivityLifetime: seconds(60, century).default(432_000),
-  /** Age of a login that may still add a passkey, in seconds (12 hours). Default is `43200`. */
-  deviceAddMaxAge: seconds(60, century).default(43_200),
+  /** For how long a refresh token that was used gives the same successor again, in seconds, up to 60; 0 for not at all. Later use ends the session. Default is `10`. */
+  refreshReuseInterval: seconds(0, 60).default(10),
+  /** Age of a login that may still add or delete a passkey or change an address, in seconds (12 hours). Its old name, `deviceAddMaxAge`, still works. Default is `43200`. */
+  credentialChangeMaxAge: maxAge.default(43_200),
   /** Whether passkeys must verify the user by PIN or biometrics (`required`) or may only prove presence (`preferred`). Default is `preferred`. */
   userVerification: z.enum(['required', 'preferred']).default('preferred'),
   /** Language of messages when the request names none: de, en, es, it, pl, pt, zh. Default is `en`. */
@@ -148,8 +152,13 @@ const appSettings = strict({
   loginUrl: path.optional(),
 });
 
+interface OldSettings {
+  /** @deprecated Is `credentialChangeMaxAge` now, which counts where both are set. */
+  deviceAddMaxAge?: number | undefined;
+}
+
 /** Settings of an app. Whatever is left out keeps its value, or gets the default when the app is made. */
-export interface AppSettings extends z.input<typeof appSettings> {}
+export interface AppSettings extends z.input<typeof appSettings>, OldSettings {}
 
 /** Settings with nothing left out. */
 export interface StoredSettings extends z.output<typeof settings> {}
@@ -172,14 +181,26 @@ export const newApp = strict({
 });
 
 /** An app to make. Its ID and keys can be brought along from elsewhere. */
-export interface NewApp extends z.input<typeof newApp> {}
+export interface NewApp extends z.input<typeof newApp>, OldSettings {}
 
 /** A new app with nothing left out but what the server fills in. */
 export interface ResolvedApp extends z.output<typeof newApp> {}
 
 /** @throws TypeError naming the setting that is wrong */
 export function readNewApp(app: NewApp): ResolvedApp {
-  return parseStrict(newApp, app, 'setting');
+  return parseStrict(newApp, renameSettings(app), 'setting');
+}
+
+/**
+ * Gives settings their present names.
+ *
+ * @throws TypeError naming the setting that is wrong as it was written
+ */
+export function renameSettings(given: AppSettings): Omit<AppSettings, 'deviceAddMaxAge'> {
+  const { deviceAddMaxAge, ...named } = isRecord(given) ? (given as AppSettings) : {};
+  if (deviceAddMaxAge === undefined) return given;
+  const old = parseStrict(strict({ deviceAddMaxAge: maxAge }), { deviceAddMaxAge }, 'setting');
+  return { ...named, credentialChangeMaxAge: named.credentialChangeMaxAge ?? old.deviceAddMaxAge };
 }
 
 /** True for a path on the app's own origin: `//host` and `/\host` lead elsewhere. */

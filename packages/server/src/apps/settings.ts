@@ -1,11 +1,13 @@
-import { type AppSettings, type StoredSettings, settings } from '../settings.ts';
+import { type AppSettings, renameSettings, type StoredSettings, settings } from '../settings.ts';
 import { isRecord, parseStrict } from '../strict.ts';
 
 const defaults = settings.omit({ authOrigin: true, loginUrl: true }).parse({});
 
 /** Reads settings as they are stored. An older version stored fewer of them, and checked less: what it stored stays as it is. */
 export function readSettings(json: string): StoredSettings {
-  const stored = merge(defaults, JSON.parse(json)) as StoredSettings;
+  const { deviceAddMaxAge, ...named } = JSON.parse(json) as StoredSettings & AppSettings;
+  const old = deviceAddMaxAge !== undefined && { credentialChangeMaxAge: deviceAddMaxAge };
+  const stored = merge(defaults, { ...old, ...named }) as StoredSettings;
   return pick(stored, Object.keys(settings.shape)) as unknown as StoredSettings;
 }
 
@@ -14,9 +16,10 @@ export function readSettings(json: string): StoredSettings {
  *
  * @throws TypeError naming the setting that is wrong
  */
-export function changeSettings(stored: StoredSettings, changes: AppSettings): StoredSettings {
+export function changeSettings(stored: StoredSettings, given: AppSettings): StoredSettings {
+  const changes = renameSettings(given);
   if (!isRecord(changes)) return parseStrict(settings, changes, 'setting');
-  const names = Object.keys(changes).filter((name) => changes[name as keyof AppSettings] !== undefined);
+  const names = Object.keys(changes).filter((name) => changes[name as keyof typeof changes] !== undefined);
   const known = names.filter((name) => Object.hasOwn(settings.shape, name));
   const mask = Object.fromEntries(known.map((name) => [name, true]));
   const schema = settings.pick(mask as Record<keyof StoredSettings, true>);

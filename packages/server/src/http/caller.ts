@@ -38,7 +38,7 @@ export async function requireCaller(
   if (!user) throw new WireError('invalid_access_token');
   if (user.status !== 'active') throw new WireError('user_not_active');
   if (live) await requireLiveSession(service, service.db, app, userId, session.id);
-  if (recent && service.clock() - session.authTime > app.settings.deviceAddMaxAge * 1000)
+  if (recent && service.clock() - session.authTime > app.settings.credentialChangeMaxAge * 1000)
     throw new WireError('operation_not_allowed', 'Log in again to change how you log in');
   return { user, session };
 }

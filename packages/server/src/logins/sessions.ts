@@ -14,9 +14,6 @@ export interface AuthResult {
   refresh_token_expiration?: number;
 }
 
-/** How long a refresh token that was used gives its successor again, in milliseconds. */
-const refreshReuseInterval = 10_000;
-
 /** How a session began. */
 export interface SessionStart {
   method: SessionRow['method'];
@@ -111,7 +108,7 @@ export async function requireLiveSession(
 }
 
 /**
- * Exchanges a refresh token for new tokens. It is good once. For ten seconds after its use the same successor is
+ * Exchanges a refresh token for new tokens. It is good once. For `refreshReuseInterval` seconds after its use the same successor is
  * given again, as long as that one was not used itself; later use ends the session.
  *
  * @see RFC 9700 §4.14.2
@@ -174,7 +171,7 @@ async function takeSuccessor(service: Service, trx: Queries, app: App, session: 
     await trx.updateTable('refresh_tokens').set({ used_at: now }).where('hash', '=', used.hash).execute();
     return insertRefreshToken(service, trx, app, session, successor);
   }
-  if (now >= used.used_at + refreshReuseInterval) return 'reused';
+  if (now >= used.used_at + app.settings.refreshReuseInterval * 1000) return 'reused';
   const next = await findRefreshToken(service, trx, successor);
   return next?.used_at === null ? refreshView(successor, next.expires_at) : 'reused';
 }
