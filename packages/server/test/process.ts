@@ -17,8 +17,14 @@ export interface Run {
   ended: Promise<number | null>;
 }
 
-export function run(args: string[], variables: Record<string, string>, cwd: string): Run {
-  const child = spawn(process.execPath, [command, ...args], {
+export function run(
+  args: string[],
+  variables: Record<string, string>,
+  cwd: string,
+  { file = command, ...user }: { file?: string; uid?: number; gid?: number } = {},
+): Run {
+  const child = spawn(process.execPath, [file, ...args], {
+    ...user,
     cwd,
     env: { PATH: process.env.PATH, ...variables },
   });

@@ -63,7 +63,10 @@ function hostOf(location: string): string {
 }
 
 function cureFor(cause: unknown): string {
-  const { code = '' } = cause as NodeJS.ErrnoException;
-  const untrusted = /^(SELF_SIGNED|DEPTH_ZERO|UNABLE_TO)/.test(code);
-  return untrusted ? '. Add sslrootcert=/path/to/ca.pem to the URL' : '';
+  const { code = '', message } = cause as NodeJS.ErrnoException;
+  if (/^(SELF_SIGNED|DEPTH_ZERO|UNABLE_TO)/.test(code)) {
+    return '. Trust the CA of the database: add sslrootcert=/path/to/ca.pem to the URL';
+  }
+  if (message.startsWith('no PostgreSQL user name')) return '. Name the user: postgres://user@host/database';
+  return '';
 }
