@@ -8,7 +8,8 @@ const packages = fileURLToPath(new URL('../packages/', import.meta.url));
 
 /** Floors of the server, from the top: what a file imports is on its own floor or on one below. */
 const floors: readonly (readonly string[])[] = [
-  ['index.ts', 'server.ts', 'cli.ts', 'environment.ts'],
+  ['cli.ts', 'commands'],
+  ['index.ts', 'server.ts', 'environment.ts'],
   ['router.ts'],
   ['auth'],
   ['management'],

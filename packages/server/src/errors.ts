@@ -46,6 +46,36 @@ const table: Record<ErrorCode, readonly [status: number, text: string]> = {
   internal_server_error: [500, 'Internal server error'],
 };
 
+/** No app has this ID. */
+export class AppNotFoundError extends Error {
+  override readonly name = 'AppNotFoundError';
+  readonly code = 'ERR_PASSAGE_APP_NOT_FOUND';
+
+  constructor() {
+    super('No app has this ID');
+  }
+}
+
+/** Another app has the ID that a new one was to get. */
+export class AppExistsError extends Error {
+  override readonly name = 'AppExistsError';
+  readonly code = 'ERR_PASSAGE_APP_EXISTS';
+
+  constructor() {
+    super('Another app has this ID');
+  }
+}
+
+/** The app has no API key with this ID. */
+export class ApiKeyNotFoundError extends Error {
+  override readonly name = 'ApiKeyNotFoundError';
+  readonly code = 'ERR_PASSAGE_API_KEY_NOT_FOUND';
+
+  constructor() {
+    super('The app has no API key with this ID');
+  }
+}
+
 /** A refusal, as the client gets it. Its text is constant: nothing the caller sent enters it. */
 export class WireError extends Error {
   readonly code: ErrorCode;

@@ -4,6 +4,9 @@ import * as server from './index.ts';
 it('has the public names', () => {
   expect(Object.keys(server).sort()).toMatchInlineSnapshot(`
     [
+      "ApiKeyNotFoundError",
+      "AppExistsError",
+      "AppNotFoundError",
       "DeliveryError",
       "createPassageServer",
       "outbox",

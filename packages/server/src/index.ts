@@ -5,12 +5,18 @@
  */
 
 export type { ElementCustomization } from './appearance.ts';
-export type { ApiKeyDescription, AppDescription, PassageApps } from './apps/administration.ts';
+export type {
+  ApiKeyDescription,
+  AppDescription,
+  PassageApps,
+  SigningKeyDescription,
+} from './apps/administration.ts';
 export type { Delivery, Language, Message, MessageKind, OutboxMessage } from './delivery/delivery.ts';
 export { DeliveryError, type DeliveryFailure } from './delivery/error.ts';
 export { type Outbox, type OutboxOptions, outbox } from './delivery/outbox.ts';
 export { type SmtpOptions, smtp } from './delivery/smtp.ts';
 export { type WebhookOptions, webhook } from './delivery/webhook.ts';
+export { ApiKeyNotFoundError, AppExistsError, AppNotFoundError } from './errors.ts';
 export type { ImportedUser, PassageServerOptions, RateLimit, RateLimits, ServerLogger } from './options.ts';
 export { createPassageServer, type PassageServer } from './server.ts';
 export type { AppSettings, LayoutItem, MetadataField, MetadataType, NewApp } from './settings.ts';

@@ -59,15 +59,20 @@ export interface PassageServer {
  * @throws Error when the database cannot be opened, another server has its SQLite file, or its keys were encrypted with another secret
  */
 export function createPassageServer(options: PassageServerOptions): Promise<PassageServer> {
-  return openServer(options, 'serve');
+  return openServer(options, { use: 'serve', firstApp: true });
 }
 
 /**
- * Like `createPassageServer`, for commands too: they may work beside a server (`visit`).
+ * Like `createPassageServer`, for commands too.
  *
+ * @param use Whether it may work beside a server (`visit`).
+ * @param firstApp Whether an app is made where there is none.
  * @internal
  */
-export async function openServer(options: PassageServerOptions, use: Use): Promise<PassageServer> {
+export async function openServer(
+  options: PassageServerOptions,
+  { use, firstApp }: { use: Use; firstApp: boolean },
+): Promise<PassageServer> {
   const resolved = resolveOptions(options);
   const { clock } = resolved;
   const storage = await openStorage(resolved.database, use);
@@ -86,7 +91,7 @@ export async function openServer(options: PassageServerOptions, use: Use): Promi
       clock,
       knownApps: new Map(),
     };
-    const created = await createFirstApp(service);
+    const created = firstApp ? await createFirstApp(service) : undefined;
     await warnOfAddresses(service);
     return assemble(service, created, kept.messages);
   } catch (error) {

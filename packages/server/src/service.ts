@@ -50,7 +50,7 @@ export interface Keys {
    * Makes a new key. It is published at once and signs ten minutes later, and the old one stays published until every token it
    * signed has expired. After a leak (`immediately`) the old ones are dropped and every access token of the app with them.
    */
-  rotate(appId: string, tokenLifetime: number, immediately?: boolean): Promise<void>;
+  rotate(appId: string, tokenLifetime: number, immediately?: boolean): Promise<{ id: string; signsAt: Date }>;
   /** Keys to publish. The last known ones are given while the database does not answer. */
   published(appId: string): Promise<PublicJwk[]>;
   /** The key that signs at present: the newest that has been published long enough. */

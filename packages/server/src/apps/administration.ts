@@ -1,4 +1,4 @@
-import { WireError } from '../errors.ts';
+import { ApiKeyNotFoundError, AppExistsError, AppNotFoundError, WireError } from '../errors.ts';
 import type { ImportedUser } from '../options.ts';
 import type { App, Service } from '../service.ts';
 import {
@@ -30,30 +30,73 @@ export interface ApiKeyDescription {
   readonly lastUsedAt: Date | undefined;
 }
 
+/** A signing key, without the key itself. */
+export interface SigningKeyDescription {
+  /** `kid` in the JWKS. */
+  readonly id: string;
+  readonly createdAt: Date;
+  /** Until then the key is only published, so that verifiers know it by the time it signs. */
+  readonly signsAt: Date;
+  /** When it is published no more. Absent for the newest. */
+  readonly retiresAt: Date | undefined;
+}
+
 /** What only the operator of the server may do. */
 export interface PassageApps {
-  /** Makes an app, and its first API key, which is shown only here. */
+  /**
+   * Makes an app, and its first API key, which is shown only here.
+   *
+   * @throws TypeError naming the setting that is wrong
+   * @throws {@link AppExistsError} when another app has the `id`
+   */
   create(app?: NewApp): Promise<{ appId: string; apiKey: string }>;
   list(): Promise<AppDescription[]>;
   get(appId: string): Promise<AppDescription | undefined>;
-  /** Changes settings. Those left out keep their values. */
+  /**
+   * Changes settings. Those left out keep their values.
+   *
+   * @throws TypeError naming the setting that is wrong; nothing is changed then
+   * @throws {@link AppNotFoundError} when there is no such app
+   */
   update(appId: string, settings: AppSettings): Promise<AppDescription>;
-  /** Deletes an app with its users, passkeys and keys. */
+  /**
+   * Deletes an app with its users, passkeys and keys.
+   *
+   * @throws {@link AppNotFoundError} when there is no such app
+   */
   delete(appId: string): Promise<void>;
   listApiKeys(appId: string): Promise<ApiKeyDescription[]>;
-  /** Makes an API key, which is shown only here. */
+  /**
+   * Makes an API key, which is shown only here.
+   *
+   * @throws {@link AppNotFoundError} when there is no such app
+   */
   createApiKey(appId: string, name?: string): Promise<{ id: string; apiKey: string }>;
+  /** @throws {@link ApiKeyNotFoundError} when the app has no such key */
   revokeApiKey(appId: string, keyId: string): Promise<void>;
+  /**
+   * Signing keys that are published, oldest first.
+   *
+   * @throws {@link AppNotFoundError} when there is no such app
+   */
+  listSigningKeys(appId: string): Promise<SigningKeyDescription[]>;
   /**
    * Makes a new signing key. Tokens of the old one stay good until they expire; with `immediately`, after a leak, all access tokens
    * of the app are void at once.
+   *
+   * @returns ID of the new key, and when it begins to sign.
+   * @throws {@link AppNotFoundError} when there is no such app
    */
-  rotateSigningKey(appId: string, options?: { immediately?: boolean | undefined }): Promise<void>;
+  rotateSigningKey(
+    appId: string,
+    options?: { immediately?: boolean | undefined },
+  ): Promise<{ id: string; signsAt: Date }>;
   /**
    * Adds users with the ids they have, all or none: records as the Management API answers them. Passkeys are not among
    * them. Those whose id is there already are left as they are, so that an import can be repeated.
    *
    * @throws TypeError that names the first record that cannot be imported, and why
+   * @throws {@link AppNotFoundError} when there is no such app
    */
   importUsers(appId: string, users: readonly ImportedUser[]): Promise<{ imported: number; existing: number }>;
 }
@@ -85,7 +128,7 @@ export function createAdministration(service: Service, importUsers: ImportUsers)
     update: (appId, settings) =>
       db.transaction().execute(async (trx) => {
         const row = await trx.selectFrom('apps').selectAll().where('id', '=', appId).executeTakeFirst();
-        if (!row) throw new WireError('app_not_found');
+        if (!row) throw new AppNotFoundError();
         const changed = changeSettings(readSettings(row.settings), settings);
         const next = { settings: JSON.stringify(changed), updated_at: service.clock() };
         await trx.updateTable('apps').set(next).where('id', '=', appId).execute();
@@ -93,7 +136,8 @@ export function createAdministration(service: Service, importUsers: ImportUsers)
         return describe({ ...row, ...next });
       }),
     async delete(appId) {
-      await db.deleteFrom('apps').where('id', '=', appId).execute();
+      const deleted = await db.deleteFrom('apps').where('id', '=', appId).returning('id').executeTakeFirst();
+      if (!deleted) throw new AppNotFoundError();
       service.keys.forget(appId);
     },
     async listApiKeys(appId) {
@@ -112,22 +156,54 @@ export function createAdministration(service: Service, importUsers: ImportUsers)
       }));
     },
     async createApiKey(appId, name = 'API key') {
-      const { id } = await requireApp(service, appId);
+      const { id } = await requireOwn(service, appId);
       return insertApiKey(service, db, id, name);
     },
     async revokeApiKey(appId, keyId) {
-      await db.deleteFrom('api_keys').where('app_id', '=', appId).where('id', '=', keyId).execute();
+      const revoked = await db
+        .deleteFrom('api_keys')
+        .where('app_id', '=', appId)
+        .where('id', '=', keyId)
+        .returning('id')
+        .executeTakeFirst();
+      if (!revoked) throw new ApiKeyNotFoundError();
       service.options.logger.info({ app: appId, key: keyId, event: 'api_key.revoked' }, 'Event');
     },
-    async rotateSigningKey(appId, { immediately = false } = {}) {
-      const app = await apps.get(appId);
-      if (!app) throw new WireError('app_not_found');
-      await service.keys.rotate(appId, app.sessionTimeoutLength * 60, immediately);
-      service.options.logger.info({ app: appId, immediately, event: 'signing_key.rotated' }, 'Event');
+    async listSigningKeys(appId) {
+      await requireOwn(service, appId);
+      const rows = await db
+        .selectFrom('signing_keys')
+        .select(['id', 'created_at', 'active_at', 'retires_at'])
+        .where('app_id', '=', appId)
+        .where((where) =>
+          where.or([where('retires_at', 'is', null), where('retires_at', '>', service.clock())]),
+        )
+        .orderBy('active_at')
+        .orderBy('created_at')
+        .execute();
+      return rows.map((row) => ({
+        id: row.id,
+        createdAt: new Date(row.created_at),
+        signsAt: new Date(row.active_at),
+        retiresAt: row.retires_at === null ? undefined : new Date(row.retires_at),
+      }));
     },
-    importUsers: async (appId, users) => importUsers(service, await requireApp(service, appId), users),
+    async rotateSigningKey(appId, { immediately = false } = {}) {
+      const { settings } = await requireOwn(service, appId);
+      const made = await service.keys.rotate(appId, settings.sessionTimeoutLength * 60, immediately);
+      service.options.logger.info({ app: appId, immediately, event: 'signing_key.rotated' }, 'Event');
+      return made;
+    },
+    importUsers: async (appId, users) => importUsers(service, await requireOwn(service, appId), users),
   };
   return apps;
+}
+
+/** Finds an app for its operator. */
+async function requireOwn(service: Service, appId: string): Promise<App> {
+  return requireApp(service, appId).catch((error: unknown) => {
+    throw error instanceof WireError && error.code === 'app_not_found' ? new AppNotFoundError() : error;
+  });
 }
 
 /** Makes the first app, unless there is one. Of two processes that start together one makes it. */
@@ -158,7 +234,7 @@ async function createApp(service: Service, trx: Queries, app: ResolvedApp) {
     .onConflict((conflict) => conflict.doNothing())
     .returning('id')
     .executeTakeFirst();
-  if (!inserted) throw new TypeError('"id" of an app is taken');
+  if (!inserted) throw new AppExistsError();
   await service.keys.create(trx, appId, signingKey);
   const key = await insertApiKey(service, trx, appId, 'First API key', apiKey);
   return { appId, apiKey: key.apiKey };

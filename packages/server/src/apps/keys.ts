@@ -33,18 +33,24 @@ export class StoredKeys implements Keys {
     await this.#insert(queries, appId, this.#clock(), jwk);
   }
 
-  async rotate(appId: string, tokenLifetime: number, immediately = false): Promise<void> {
+  async rotate(
+    appId: string,
+    tokenLifetime: number,
+    immediately = false,
+  ): Promise<{ id: string; signsAt: Date }> {
     const now = this.#clock();
-    await this.#storage.db.transaction().execute(async (trx) => {
+    const activeAt = immediately ? now : now + publication;
+    const id = await this.#storage.db.transaction().execute(async (trx) => {
       const old = trx.updateTable('signing_keys').where('app_id', '=', appId);
       if (immediately) await trx.deleteFrom('signing_keys').where('app_id', '=', appId).execute();
       else {
         const retires_at = now + publication + tokenLifetime * 1000 + publication;
         await old.set({ retires_at }).where('retires_at', 'is', null).execute();
       }
-      await this.#insert(trx, appId, immediately ? now : now + publication);
+      return this.#insert(trx, appId, activeAt);
     });
     this.forget(appId);
+    return { id, signsAt: new Date(activeAt) };
   }
 
   async published(appId: string): Promise<PublicJwk[]> {
@@ -111,7 +117,7 @@ export class StoredKeys implements Keys {
     return key;
   }
 
-  async #insert(queries: Queries, appId: string, activeAt: number, given?: JsonWebKey): Promise<void> {
+  async #insert(queries: Queries, appId: string, activeAt: number, given?: JsonWebKey): Promise<string> {
     const jwk: RsaJwk = given ?? (await makePrivateJwk());
     const kid = jwk.kid ?? randomText();
     const published: PublicJwk = {
@@ -135,6 +141,7 @@ export class StoredKeys implements Keys {
         retires_at: null,
       })
       .execute();
+    return kid;
   }
 }
 

@@ -1,0 +1,70 @@
+import type { Environment } from '../environment.ts';
+import type { PassageServer, ServerLogger } from '../index.ts';
+import type { Use } from '../storage/database.ts';
+
+/** An option of a command: `--now`, or `--port <port>`. */
+export interface Option {
+  /** What it does, for the help. */
+  summary: string;
+  /** What its value is called. Default is none: the option is on or off. */
+  value?: string;
+}
+
+type Values<Options> = {
+  readonly [Name in keyof Options]?: Options[Name] extends { value: string } ? string : boolean;
+};
+
+/** What a command gets. */
+export interface Call<Positional extends string, Options> {
+  readonly args: Readonly<Record<Positional, string>>;
+  readonly options: Values<Options>;
+  /** Log of the command: silent without `--verbose`. */
+  readonly logger: ServerLogger;
+  /** @throws TypeError naming the variable that is wrong */
+  environment(): Environment;
+  /**
+   * Opens the database without making an app. It is closed after the command.
+   *
+   * @param mode Whether the command works beside a server (`visit`) or must be alone with a SQLite file (`serve`). Default is `visit`.
+   * @throws TypeError when a SQLite file does not exist
+   */
+  open(mode?: Use): Promise<PassageServer>;
+  /** Closes a server after the command. */
+  use(server: PassageServer): PassageServer;
+  /**
+   * Has somebody say yes, unless `--yes` does.
+   *
+   * @throws Error when nobody does
+   */
+  confirm(question: string): Promise<void>;
+}
+
+/** What a command prints: text for people, data for `--json`. */
+export interface Result {
+  text: string;
+  data: unknown;
+}
+
+export interface Command<Positional extends string = string, Options = Readonly<Record<string, Option>>> {
+  /** Words that call it, such as `keys rotate`. The first is the one that the help lists. */
+  names: readonly [string, ...string[]];
+  /** One line for the list of commands. */
+  summary: string;
+  /** What else the help of the command says. */
+  details?: string;
+  /** Names of the arguments, all required. */
+  positionals?: readonly Positional[];
+  options?: Options;
+  run(call: Call<Positional, Options>): Promise<Result>;
+}
+
+/** Defines a command; its arguments and options type what it gets. */
+export function command<
+  const Positional extends string = never,
+  const Options extends Readonly<Record<string, Option>> = Record<never, Option>,
+>(definition: Command<Positional, Options>): Command {
+  return definition as unknown as Command;
+}
+
+/** The command line is wrong: the process prints how it is used, and ends with 2. */
+export class UsageError extends Error {}

@@ -1,0 +1,15 @@
+import { appCommands } from './apps.ts';
+import type { Command } from './command.ts';
+import { databaseCommands } from './database.ts';
+import { keyCommands } from './keys.ts';
+import { startCommands } from './start.ts';
+import { userCommands } from './users.ts';
+
+/** All commands, in the order of the help. */
+export const commands: readonly Command[] = [
+  ...startCommands,
+  ...appCommands,
+  ...keyCommands,
+  ...userCommands,
+  ...databaseCommands,
+];

@@ -1,0 +1,85 @@
+import { readPort } from '../environment.ts';
+import { type Listener, openListener } from '../http/listener.ts';
+import type { PassageServer } from '../index.ts';
+import { command } from './command.ts';
+
+export const startCommands = [
+  command({
+    names: ['start'],
+    summary: 'Serve (default)',
+    details: 'The first start makes an app and prints its ID and API key, once.',
+    options: {
+      port: {
+        value: 'port',
+        summary: 'Port to listen on, 0 for any that is free. Default is PORT, else 3000',
+      },
+      host: { value: 'host', summary: 'Address to listen on. Default is HOST, else every address' },
+    },
+    async run({ options, environment, logger }) {
+      const { listen, warnings, ...rest } = environment();
+      const app = rest.app(true);
+      for (const warning of warnings) logger.warn({}, warning);
+      const port = options.port === undefined ? listen.port : readPort(options.port, '--port');
+      const { listener, serve } = await reserve(port, options.host ?? listen.host);
+      const { createPassageServer } = await import('../server.ts');
+      const server = await createPassageServer({ ...rest.options, app, logger }).catch(async (error) => {
+        await listener.close();
+        throw error;
+      });
+      serve(server);
+      closeOnSignals(listener, server);
+      const { created } = server;
+      const made = created
+        ? `Made the first app. Keep its key: it is not shown again.\nPASSAGE_APP_ID=${created.appId}\nPASSAGE_API_KEY=${created.apiKey}\n`
+        : '';
+      return {
+        text: `${made}Passage server on port ${listener.port}, for ${rest.options.baseUrl}`,
+        data: { port: listener.port, url: rest.options.baseUrl, created },
+      };
+    },
+  }),
+];
+
+/** Takes the port before anything is written. Until there is a server, requests get 503. */
+async function reserve(port: number, host: string | undefined) {
+  let handler: PassageServer['handler'] = (_, res) => void res.writeHead(503, { 'Retry-After': '1' }).end();
+  const listener = await openListener((req, res) => handler(req, res), port, host).catch((error) => {
+    throw explain(error, port, host);
+  });
+  return {
+    listener,
+    serve(server: PassageServer) {
+      handler = server.handler;
+    },
+  };
+}
+
+const causes: Readonly<Record<string, (port: number, host: string | undefined) => string>> = {
+  EADDRINUSE: (port) => `The port ${port} is in use: set PORT to another one, or stop the process using it`,
+  EACCES: (port) => `The port ${port} needs more rights: set PORT to one above 1023`,
+  EADDRNOTAVAIL: (_, host) => `HOST ${host} is no address of this machine: set it to one, or leave it out`,
+  ENOTFOUND: (_, host) =>
+    `HOST ${host} cannot be found: set it to an address of this machine, or leave it out`,
+  EAI_AGAIN: (_, host) =>
+    `HOST ${host} cannot be found: set it to an address of this machine, or leave it out`,
+};
+
+function explain(error: NodeJS.ErrnoException, port: number, host: string | undefined): Error {
+  const text = causes[error.code ?? '']?.(port, host);
+  return text ? new Error(text, { cause: error }) : error;
+}
+
+function closeOnSignals(listener: Listener, server: PassageServer): void {
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, async () => {
+      try {
+        await listener.close();
+        await server.close();
+        process.exit(0);
+      } catch (error) {
+        console.error(`passage-server: ${(error as Error).message}`);
+        process.exit(1);
+      }
+    });
+  }
+}
