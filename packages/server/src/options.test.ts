@@ -108,6 +108,7 @@ const wrongSettings: Wrong<NewApp> & Record<string, unknown[]> = {
   requireIdentifierVerification: notBoolean,
   publicSignup: notBoolean,
   profileManagement: notBoolean,
+  allowedLinkPaths: ['/in', null, ['login'], ['//evil.example'], ['/.//evil.example'], [7]],
   authMethods: notObject,
   'authMethods.otp.enabled': notBoolean,
   'authMethods.otp.ttl': [...notWhole, 59, 901],

@@ -88,6 +88,8 @@ export const settings = strict({
   /** Path to go to after login. Default is `/`. */
   redirectUrl: path.default('/'),
   loginUrl: path,
+  /** Further paths that magic links may open when a visitor asks for them with `magic_link_path`. The Management API may use any. Default is none. */
+  allowedLinkPaths: z.array(path).readonly().default([]),
   /** What users are known by: `email`, `phone` or `both`. Default is `both`. */
   allowedIdentifier: z.enum(['email', 'phone', 'both']).default('both'),
   /** What the profile of the official front end asks a user for: `email`, `phone`, `both` or `either`. The server does not enforce it. Default is `either`. */
@@ -203,9 +205,12 @@ export function renameSettings(given: AppSettings): Omit<AppSettings, 'deviceAdd
   return { ...named, credentialChangeMaxAge: named.credentialChangeMaxAge ?? old.deviceAddMaxAge };
 }
 
-/** True for a path on the app's own origin: `//host` and `/\host` lead elsewhere. */
+/** True for a path on the app's own origin: `//host` and `/\host` lead elsewhere, and so does what dot segments make of them. */
 export function isPath(text: string): boolean {
-  return /^\/(?![/\\])/.test(text) && !/[\p{Cc}\\]/u.test(text);
+  if (!text.startsWith('/') || /[\p{Cc}\\]/u.test(text)) return false;
+  // Only a parser knows what remains of `/.//host` and `/%2e//host`.
+  const { origin, pathname } = new URL(`https://app.invalid${text}`);
+  return origin === 'https://app.invalid' && !text.startsWith('//') && !pathname.startsWith('//');
 }
 
 function isUrl(text: string): boolean {

@@ -5,7 +5,7 @@ import { callerOf, type RequestContext, type Route, route } from '../http/routes
 import { authResult, bodies } from '../http/schemas.ts';
 import { resolveUser } from '../logins/enumeration.ts';
 import { checkLimit, countUp } from '../logins/limits.ts';
-import { activateLink, claimLink, createLink, requireLinkPath } from '../logins/links.ts';
+import { activateLink, claimLink, createLink, requireListedPath } from '../logins/links.ts';
 import { requireMethod, requireSignup } from '../logins/signup.ts';
 import { countMessage, post } from '../messages/messages.ts';
 import { randomText } from '../storage/secrets.ts';
@@ -123,7 +123,7 @@ async function sendLink(context: RequestContext<LinkBody, unknown>, action: 'reg
   requireMethod(app, 'magicLink');
   if (action === 'register') requireSignup(app);
   const to = readIdentifier(app, body.identifier);
-  requireLinkPath(body.magic_link_path);
+  const path = requireListedPath(app, body.magic_link_path);
   await countMessage(service, app, to, client);
   const user = await resolveUser(service, app, to, action);
   if (!user) return { magic_link: { id: randomText() } };
@@ -134,7 +134,7 @@ async function sendLink(context: RequestContext<LinkBody, unknown>, action: 'reg
     type: 'login',
     source: 'visitor',
     ttl,
-    path: body.magic_link_path,
+    path,
   } as const;
   const link = await createLink(service, app, request);
   const message = {
@@ -156,7 +156,7 @@ type VerificationBody = Pick<
 async function sendVerification(context: RequestContext<VerificationBody, unknown>, to: Identifier) {
   const { service, app, body, client } = context;
   const { user, session } = callerOf(context);
-  requireLinkPath(body.magic_link_path);
+  const path = requireListedPath(app, body.magic_link_path);
   if (body.redirect_url && !isAllowedRedirect(app, body.redirect_url)) {
     throw new WireError('invalid_request', 'redirect_url: must be a path or an allowed URL.');
   }
@@ -168,7 +168,7 @@ async function sendVerification(context: RequestContext<VerificationBody, unknow
     type: 'verify_identifier',
     source: 'visitor',
     ttl,
-    path: body.magic_link_path,
+    path,
     redirectUrl: body.redirect_url,
     sessionId: session.id,
     address: user[to.channel],

@@ -5,11 +5,11 @@ import { authResult, bodies, handshake, publicUser } from '../http/schemas.ts';
 import { resolvePasskeys, resolveRegistrant } from '../logins/enumeration.ts';
 import { countUp } from '../logins/limits.ts';
 import { logIn } from '../logins/logins.ts';
-import { isProven, requireMethod, requireSignup } from '../logins/signup.ts';
+import { requireMethod, requireSignup, requireUnclaimed } from '../logins/signup.ts';
 import type { Queries } from '../storage/database.ts';
 import { readIdentifier } from '../users/identifiers.ts';
 import { lockUser } from '../users/users.ts';
-import { publicUserView } from '../users/views.ts';
+import { strangerView } from '../users/views.ts';
 import { countUse, insertDevice, requireAssertion, requireAttestation } from '../webauthn/devices.ts';
 import { startLogin, startRegistration, takeHandshake } from '../webauthn/handshakes.ts';
 
@@ -34,11 +34,11 @@ export const passkeyRoutes: Route[] = [
       const identifier = readIdentifier(app, body.identifier);
       const attachment = body.authenticator_attachment;
       const { user, decoy } = await resolveRegistrant(service, app, identifier);
-      if (!isProven(app, user)) throw new WireError('identifier_not_verified');
+      requireUnclaimed(app, user);
       const registrant = { id: user.id, name: identifier.value, decoy };
       return {
         handshake: await startRegistration(service, app, 'register', registrant, [], attachment),
-        user: publicUserView(user, []),
+        user: strangerView(user, [], identifier),
       };
     },
   ),
@@ -62,10 +62,7 @@ export const passkeyRoutes: Route[] = [
       const prove = async (trx: Queries) => {
         const user = await lockUser(trx, app.id, body.user_id);
         if (!user) throw new WireError('user_not_found');
-        if (user.status === 'inactive') throw new WireError('user_not_active');
-        // Somebody else may have claimed the address by code or link while this ceremony ran.
-        if (user.status !== 'pending') throw new WireError('invalid_request', 'user: already exists.');
-        if (!isProven(app, user)) throw new WireError('identifier_not_verified');
+        requireUnclaimed(app, user);
         const { id: deviceId } = await insertDevice(service, trx, app, user, credential, client);
         const session = { method: 'passkey', deviceId, proven: false } as const;
         return { user, client, event: 'user.registered', session };

@@ -7,7 +7,7 @@ import { requireSignup } from '../logins/signup.ts';
 import { readIdentifier } from '../users/identifiers.ts';
 import { mergeMetadata } from '../users/metadata.ts';
 import { listDevices } from '../users/users.ts';
-import { publicUserView } from '../users/views.ts';
+import { strangerView } from '../users/views.ts';
 
 export const userRoutes: Route[] = [
   route(
@@ -24,7 +24,9 @@ export const userRoutes: Route[] = [
       await countUp(service, 'startsPerIp', app.id, client.ip);
       const identifier = readIdentifier(app, query.identifier);
       const user = await lookUpUser(service, app, identifier);
-      return { user: user ? publicUserView(user, await listDevices(service.db, app.id, user.id)) : null };
+      if (!user) return { user: null };
+      const devices = await listDevices(service.db, app.id, user.id);
+      return { user: strangerView(user, devices, identifier) };
     },
   ),
   route(
@@ -44,7 +46,7 @@ export const userRoutes: Route[] = [
       const identifier = readIdentifier(app, body.identifier);
       const metadata = mergeMetadata(app.settings, null, body.user_metadata, 'registration');
       const { user } = await resolveRegistrant(service, app, identifier, metadata);
-      return { user: publicUserView(user, []) };
+      return { user: strangerView(user, [], identifier) };
     },
   ),
 ];

@@ -3,8 +3,8 @@ import type { App, Service } from '../service.ts';
 import type { UserRow } from '../storage/schema.ts';
 import type { Identifier } from '../users/identifiers.ts';
 import { findUserByIdentifier, listDevices } from '../users/users.ts';
-import { publicUserView } from '../users/views.ts';
-import { registerUser, requireKnownUser } from './signup.ts';
+import { strangerView } from '../users/views.ts';
+import { isUnfinishedSignup, registerUser, requireKnownUser } from './signup.ts';
 
 /**
  * Returns who a code or link is for. Strictly, registering an address that has an account logs its owner in, and logging in to none
@@ -50,7 +50,7 @@ export async function resolveRegistrant(
 ): Promise<{ user: UserRow; decoy: boolean }> {
   if (service.options.strict) {
     const known = await findUserByIdentifier(service.db, app.id, identifier);
-    if (known && known.status !== 'pending')
+    if (known && !isUnfinishedSignup(known))
       return { user: decoyUser(service, app, identifier), decoy: true };
   }
   return { user: await registerUser(service, app, identifier, metadata), decoy: false };
@@ -67,7 +67,7 @@ export async function resolvePasskeys(service: Service, app: App, identifier: Id
   const user = await requireKnownUser(service, app, identifier);
   const devices = await listDevices(service.db, app.id, user.id);
   if (!devices.length) throw new WireError('user_has_no_passkeys');
-  return { userId: user.id, credentials: devices, user: publicUserView(user, devices) };
+  return { userId: user.id, credentials: devices, user: strangerView(user, devices, identifier) };
 }
 
 async function resolvePasskeysAlike(service: Service, app: App, identifier: Identifier) {

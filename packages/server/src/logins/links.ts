@@ -100,6 +100,26 @@ export function requireLinkPath(path: string | undefined): void {
 type Use = 'activated_at' | 'claimed_at';
 
 /**
+ * Returns the page that a link opens which a visitor asks for: the mail goes to somebody else, perhaps, so the visitor can
+ * only choose among the app's own pages. Official front ends send the whole address of their page, of which query and
+ * fragment are left out.
+ *
+ * @throws {@link WireError} `invalid_request` for a path that the app does not list
+ */
+export function requireListedPath({ settings }: App, path: string | undefined): string {
+  if (!path) return settings.loginUrl;
+  requireLinkPath(path);
+  const listed = [settings.loginUrl, ...settings.allowedLinkPaths];
+  const page = listed.find((one) => one === path) ?? listed.find((one) => pathOf(one) === pathOf(path));
+  if (!page) throw new WireError('invalid_request', 'magic_link_path: is not one of the app.');
+  return page;
+}
+
+function pathOf(text: string): string {
+  return new URL(text, 'https://app.invalid').pathname;
+}
+
+/**
  * Opens a link: it is good once, and two that come at the same moment log in once.
  *
  * @throws {@link WireError} `magic_link_not_found` also for one that was used, has expired or is void

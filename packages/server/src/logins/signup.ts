@@ -47,10 +47,23 @@ export async function requireKnownUser(service: Service, app: App, identifier: I
   return user;
 }
 
-/** True when the address that the user registers with has been proven, or need not be. */
-export function isProven({ settings }: App, user: UserRow): boolean {
-  if (!settings.requireIdentifierVerification) return true;
-  return (
-    (user.email === null || user.email_verified === 1) && (user.phone === null || user.phone_verified === 1)
-  );
+/**
+ * Refuses a passkey for a user whom somebody else knows: one that the back end or an import made, and, where the app asks
+ * for proof, everybody. They get in by code or link, and add a passkey then. A flag that says the address is verified does
+ * not say that this visitor verified it.
+ *
+ * @throws {@link WireError} `identifier_not_verified`, `invalid_request`, `user_not_active`
+ */
+export function requireUnclaimed({ settings }: App, user: UserRow): void {
+  if (user.status === 'inactive') throw new WireError('user_not_active');
+  // Somebody may have claimed the address by code or link since the ceremony began.
+  if (user.status !== 'pending') throw new WireError('invalid_request', 'user: already exists.');
+  if (settings.requireIdentifierVerification || !isUnfinishedSignup(user)) {
+    throw new WireError('identifier_not_verified');
+  }
+}
+
+/** True for a user whom nothing but a sign-up knows that never ended in a login. */
+export function isUnfinishedSignup(user: UserRow): boolean {
+  return user.origin === 'signup' && user.status === 'pending' && user.login_count === 0;
 }

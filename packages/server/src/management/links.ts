@@ -7,7 +7,7 @@ import { createLink, requireLinkPath } from '../logins/links.ts';
 import { post } from '../messages/messages.ts';
 import type { UserRow } from '../storage/schema.ts';
 import { type Identifier, readIdentifiers } from '../users/identifiers.ts';
-import { findOrInsertUser, requireUser } from '../users/users.ts';
+import { adoptUser, findOrInsertUser, requireUser } from '../users/users.ts';
 
 type Body = z.infer<typeof bodies.magicLink>;
 type Context = RequestContext<Body, unknown>;
@@ -80,7 +80,7 @@ async function requireRecipient({ service, app, body }: Context): Promise<{ user
     const channel = body.channel ?? (user.email ? 'email' : 'phone');
     const value = user[channel];
     if (!value) throw new WireError('invalid_request', 'channel: the user has no such address.');
-    return { user, to: { channel, value } };
+    return { user: await adoptUser(service, user), to: { channel, value } };
   }
   const { email, phone } = readIdentifiers(body);
   const wanted = body.channel ?? (email ? 'email' : 'phone');
@@ -93,5 +93,5 @@ async function requireRecipient({ service, app, body }: Context): Promise<{ user
     );
   }
   const to = { channel: wanted, value };
-  return { user: await findOrInsertUser(service, app, to), to };
+  return { user: await adoptUser(service, await findOrInsertUser(service, app, to)), to };
 }

@@ -270,7 +270,9 @@ describeDatabases('User metadata', (make) => {
     const signUp = (user_metadata: object) =>
       server.auth('POST', '/users', { identifier: ada, user_metadata });
     expect((await signUp({ vip: true })).status).toBe(400);
-    expect((await signUp({ name: 'Ada' })).body.user.user_metadata).toEqual({ name: 'Ada' });
+    const made = await signUp({ name: 'Ada' });
+    const stored = await server.manage('GET', `/users/${made.body.user.id}`);
+    expect(stored.body.user.user_metadata).toEqual({ name: 'Ada' });
   });
 });
 

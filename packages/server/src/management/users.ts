@@ -205,7 +205,8 @@ async function updateUser({ service, app, params, body, client }: RequestContext
     const metadata = mergeMetadata(app.settings, user.metadata, body.user_metadata, 'any');
     const changed = await trx
       .updateTable('users')
-      .set({ ...changes, metadata, updated_at: service.clock() })
+      // What only a sign-up knew is the back end's from now on: no stranger registers a passkey for it.
+      .set({ ...changes, metadata, origin: 'back_end', updated_at: service.clock() })
       .where('app_id', '=', app.id)
       .where('id', '=', user.id)
       .returningAll()

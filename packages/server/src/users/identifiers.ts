@@ -1,3 +1,4 @@
+import { domainToASCII } from 'node:url';
 import type { ErrorCode } from '../errors.ts';
 import { WireError } from '../errors.ts';
 import type { App } from '../service.ts';
@@ -13,13 +14,25 @@ export interface Identifier {
   value: string;
 }
 
-/** RFC 5321 §4.5.3.1 bounds the length; quoted local parts are refused. */
+/**
+ * Reads an email address in the one form that is stored, so that one address is one account: domain in ASCII (UTS 46), all
+ * lower case, the local part in NFC (RFC 6532 §3.1). Refuses what people cannot see or tell apart: control, format and
+ * full-width characters. RFC 5321 §4.5.3.1 bounds the length; quoted local parts are refused, and so is a plus at the
+ * start, which marks phone numbers.
+ */
 export function readEmail(text: string): string | undefined {
-  const email = text.trim().toLowerCase();
-  const form =
-    /^[^\s@"(),:;<>[\\\]\p{Cc}]{1,64}@(?:[\p{L}\p{N}](?:[\p{L}\p{N}-]{0,61}[\p{L}\p{N}])?\.)+[\p{L}\p{N}-]{2,63}$/u;
-  return email.length <= 254 && form.test(email) && !email.includes('..') ? email : undefined;
+  const typed = text.trim();
+  if (/[\p{Cc}\p{Cf}\p{Cs}\uFF01-\uFFEF]/u.test(typed)) return undefined;
+  const at = typed.lastIndexOf('@');
+  const local = typed.slice(0, Math.max(at, 0)).toLowerCase().normalize('NFC');
+  const domain = domainToASCII(typed.slice(at + 1)).toLowerCase();
+  const email = `${local}@${domain}`;
+  const right = localForm.test(local) && !local.includes('..') && domainForm.test(domain);
+  return right && Buffer.byteLength(email) <= 254 ? email : undefined;
 }
+
+const localForm = /^(?!\+)[^\s@"(),:;<>[\\\]]{1,64}$/u;
+const domainForm = /^(?:[a-z\d](?:[a-z\d-]{0,61}[a-z\d])?\.)+[a-z](?:[a-z\d-]{0,61}[a-z\d])$/;
 
 /** ITU-T E.164 §6: a plus and at most fifteen digits. */
 export function readPhone(text: string): string | undefined {
@@ -28,7 +41,7 @@ export function readPhone(text: string): string | undefined {
 }
 
 /**
- * Reads what a visitor typed: a phone number begins with a plus, all else is an e-mail address.
+ * Reads what a visitor typed: a phone number begins with a plus, all else is an email address.
  *
  * @throws {@link WireError} when it is neither, or of a kind that the app does not allow
  */

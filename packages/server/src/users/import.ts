@@ -21,7 +21,7 @@ const record = z.object({
   phone: z.string().optional(),
   phone_verified: z.boolean().default(false),
   external_id: z.string().max(256).default(''),
-  status: z.enum(['active', 'inactive', 'pending']).default('pending'),
+  status: z.enum(['active', 'inactive', 'pending']).default('active'),
   user_metadata: z.record(z.string(), z.unknown()).nullish(),
   created_at: time.optional(),
 }) satisfies z.ZodType<unknown, ImportedUser>;

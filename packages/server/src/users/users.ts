@@ -102,6 +102,18 @@ export async function findOrInsertUser(
   return user;
 }
 
+/** Makes the user of an unfinished sign-up one of the back end, which knows who it is from now on: strangers cannot enter it. */
+export async function adoptUser(service: Service, user: UserRow): Promise<UserRow> {
+  if (user.origin === 'back_end') return user;
+  await service.db
+    .updateTable('users')
+    .set({ origin: 'back_end' })
+    .where('app_id', '=', user.app_id)
+    .where('id', '=', user.id)
+    .execute();
+  return { ...user, origin: 'back_end' };
+}
+
 export function listDevices(queries: Queries, appId: string, userId: string): Promise<DeviceRow[]> {
   return queries
     .selectFrom('devices')

@@ -2,6 +2,7 @@ import type { Queries } from '../storage/database.ts';
 import type { DeviceRow, UserRow } from '../storage/schema.ts';
 import { browserName } from './browser.ts';
 import { listRecentEvents } from './events.ts';
+import type { Identifier } from './identifiers.ts';
 import { listDevices } from './users.ts';
 
 /** RFC 3339, UTC. A time that never was is year 1, as in the original service. */
@@ -24,7 +25,16 @@ export function deviceView(row: DeviceRow) {
   };
 }
 
-/** Returns the user as visitors see it. */
+/**
+ * Returns the user as a visitor sees them who asked for one address: of the other one and of metadata they learn nothing.
+ * All members of the protocol are there.
+ */
+export function strangerView(user: UserRow, devices: readonly DeviceRow[], { channel }: Identifier) {
+  const other = channel === 'email' ? 'phone' : 'email';
+  return { ...publicUserView(user, devices), [other]: '', [`${other}_verified`]: false, user_metadata: null };
+}
+
+/** Returns the user as they see themselves before they are told about logins and devices. */
 export function publicUserView(user: UserRow, devices: readonly DeviceRow[]) {
   return {
     id: user.id,
