@@ -116,10 +116,52 @@ describe('RFC 6750 §2.1: the Authorization header', () => {
     }
   });
 
-  it('is not optional by a text that says so', async () => {
+  it('is read from whichever of headers and raw headers there is', async () => {
     await using issuer = await Issuer.start();
-    const outcome = issuer.passage().auth.authenticate({}, { optional: 'false' as never });
-    await expect(outcome).rejects.toMatchObject(noCredentials);
+    const { auth } = issuer.passage({ cookie: 'psg_auth_token' });
+    const token = await issuer.sign();
+    const bearer = ['Host', 'localhost', 'Authorization', `Bearer ${token}`];
+    for (const headers of [null, undefined, {}]) {
+      await expect(auth.authenticate(headers)).rejects.toMatchObject(noCredentials);
+      await expect(auth.authenticate(headers, { optional: true })).resolves.toBeUndefined();
+      await expect(auth.authenticate(headers, { rawHeaders: bearer })).resolves.toMatchObject({
+        userId: 'user1',
+      });
+      const cookie = ['Cookie', `psg_auth_token=${token}`, 'cookie', 'a=b', 'Host', 'a.example'];
+      const sameOrigin = { method: 'POST', rawHeaders: [...cookie, 'Origin', 'https://a.example'] };
+      await expect(auth.authenticate(headers, sameOrigin)).resolves.toMatchObject({ userId: 'user1' });
+      const otherOrigin = { method: 'POST', rawHeaders: [...cookie, 'Origin', 'https://b.example'] };
+      await expect(auth.authenticate(headers, otherOrigin)).rejects.toMatchObject(invalidRequest);
+      const twice = { rawHeaders: [...bearer, ...bearer] };
+      await expect(auth.authenticate(headers, twice)).rejects.toMatchObject(invalidRequest);
+    }
+    // A middleware that takes the header away has decided.
+    const removed = auth.authenticate({ host: 'localhost' }, { rawHeaders: bearer });
+    await expect(removed).rejects.toMatchObject(noCredentials);
+    const nothing = { authorization: null as never };
+    await expect(auth.authenticate(nothing)).rejects.toMatchObject(noCredentials);
+    await expect(
+      new Promise((resolve) =>
+        internalAuthenticate({ auth }, null, { rawHeaders: null as never }, (error) => resolve(error)),
+      ),
+    ).resolves.toMatchObject(noCredentials);
+  });
+
+  it.each<[string, unknown, RegExp]>([
+    ['optional as a text', { optional: 'false' }, /"optional" option must be true or false/],
+    ['loadUser as a number', { loadUser: 1 }, /"loadUser" option must be true or false/],
+    ['a method of no text', { method: true }, /"method" option/],
+    ['raw headers that are no list', { rawHeaders: {} }, /"rawHeaders" option/],
+    ['a misspelled name', { optionl: true }, /"optionl" is not an option: did you mean "optional"\?/],
+    ['an unknown name', { required: false }, /"required" is not an option$/],
+    ['null', { optional: null }, /"optional" option must not be null/],
+    ['options that are none', null, /options must be an object/],
+    ['a list', [], /options must be an object/],
+  ])('is not read with %s', async (_name, options, message) => {
+    await using issuer = await Issuer.start();
+    const outcome = issuer.passage().auth.authenticate({}, options as never);
+    await expect(outcome).rejects.toThrow(TypeError);
+    await expect(outcome).rejects.toThrow(message);
   });
 
   it('refuses a bad token, also where it is optional', async () => {
@@ -200,6 +242,13 @@ describe('the opt-in cookie', () => {
     ['HEAD', 'nowhere', {}, true],
     ['options', 'nowhere', {}, true],
     ['POST', 'the same origin', { 'sec-fetch-site': 'same-origin' }, true],
+    ['POST', 'the same origin by HTTP/2', { ':authority': 'b.example', origin: 'https://b.example' }, true],
+    [
+      'POST',
+      'the origin of Host, not of :authority',
+      { ':authority': 'b.example', origin: 'https://app.example' },
+      false,
+    ],
     ['POST', 'the user', { 'sec-fetch-site': 'none' }, true],
     ['POST', 'the same host', { ...same, origin: 'https://app.example' }, true],
     [
@@ -255,6 +304,19 @@ describe('the tokenSource option', () => {
     await expect(auth.authenticate({ authorization: `Bearer ${token}` })).rejects.toMatchObject(
       noCredentials,
     );
+  });
+
+  it.each([undefined, null, ''])('finds nothing when it returns %j', async (nothing) => {
+    await using issuer = await Issuer.start();
+    const { auth } = issuer.passage({ tokenSource: () => nothing });
+    await expect(auth.authenticate(null)).rejects.toMatchObject(noCredentials);
+    await expect(auth.authenticate({}, { optional: true })).resolves.toBeUndefined();
+  });
+
+  it.each([0, false, {}, Promise.resolve('token')])('is wrong when it returns %j', async (token) => {
+    await using issuer = await Issuer.start();
+    const { auth } = issuer.passage({ tokenSource: () => token as never });
+    await expect(auth.authenticate({}, { optional: true })).rejects.toThrow(/"tokenSource" option/);
   });
 
   it.each([undefined, null, '', 'route'])('fails the request when it throws %j', async (thrown) => {

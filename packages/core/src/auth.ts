@@ -5,7 +5,12 @@ import { findToken } from './headers.ts';
 import type { LoadUser } from './loader.ts';
 import { type CreateMagicLinkArgs, createMagicLink, type MagicLinkOptions } from './magiclink.ts';
 import type { MagicLink } from './models.ts';
-import type { AuthenticateOptions, RequestHeaders, ResolvedOptions } from './options.ts';
+import {
+  type AuthenticateOptions,
+  checkAuthenticateOptions,
+  type RequestHeaders,
+  type ResolvedOptions,
+} from './options.ts';
 import { Principal } from './principal.ts';
 import type { PassageClaims } from './token.ts';
 import type { VerifyToken } from './verify.ts';
@@ -23,7 +28,7 @@ export interface AuthParts {
 
 let find: (
   auth: PassageAuth,
-  headers: RequestHeaders,
+  headers: RequestHeaders | null | undefined,
   options: AuthenticateOptions,
 ) => Awaitable<Principal | undefined>;
 
@@ -82,15 +87,27 @@ export class PassageAuth {
    * @see RFC 6750 §2.1 and §3.1
    */
   authenticate(
-    headers: RequestHeaders,
+    headers: RequestHeaders | null | undefined,
     options?: AuthenticateOptions & { optional?: false | undefined },
   ): Promise<Principal>;
-  authenticate(headers: RequestHeaders, options?: AuthenticateOptions): Promise<Principal | undefined>;
-  authenticate(headers: RequestHeaders, options: AuthenticateOptions = {}): Promise<Principal | undefined> {
-    return new Promise((resolve) => resolve(this.#find(headers, options)));
+  authenticate(
+    headers: RequestHeaders | null | undefined,
+    options?: AuthenticateOptions,
+  ): Promise<Principal | undefined>;
+  authenticate(
+    headers: RequestHeaders | null | undefined,
+    options: AuthenticateOptions = {},
+  ): Promise<Principal | undefined> {
+    return new Promise((resolve) => {
+      checkAuthenticateOptions(options);
+      resolve(this.#find(headers, options));
+    });
   }
 
-  #find(headers: RequestHeaders, options: AuthenticateOptions): Awaitable<Principal | undefined> {
+  #find(
+    headers: RequestHeaders | null | undefined,
+    options: AuthenticateOptions,
+  ): Awaitable<Principal | undefined> {
     const { options: client, verify, load } = this.#parts;
     const token = findToken(headers, options, client);
     if (token === undefined) {
@@ -126,7 +143,7 @@ export class PassageAuth {
  */
 export function internalAuthenticate(
   { auth }: { readonly auth: PassageAuth },
-  headers: RequestHeaders,
+  headers: RequestHeaders | null | undefined,
   options: AuthenticateOptions,
   done: AuthenticateCallback,
 ): void {

@@ -19,6 +19,7 @@ it('has the public names', () => {
       "UserStatus",
       "WebAuthnType",
       "internalAuthenticate",
+      "internalCheckNames",
       "isPassageError",
       "isPreflight",
       "requirePrincipal",

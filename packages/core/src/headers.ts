@@ -6,34 +6,61 @@ import type { AuthenticateOptions, RequestHeaders, ResolvedOptions } from './opt
  *
  * A malformed `Authorization` header is an error even where a cookie is present.
  *
+ * @param given Headers of the request. If there are none, `rawHeaders` is read instead.
  * @throws {@link InvalidRequestError} when the header is not exactly one `Bearer <token>`, when there are several
  *   cookies, or when the cookie comes from another origin
  * @see RFC 6750 §2.1, RFC 9110 §11.4
  * @internal
  */
 export function findToken(
-  headers: RequestHeaders,
+  given: RequestHeaders | null | undefined,
   { method, rawHeaders }: AuthenticateOptions,
   options: ResolvedOptions,
 ): string | undefined {
-  if (options.tokenSource) return options.tokenSource(headers);
+  const headers = isEmpty(given) ? collect(rawHeaders) : given;
+  if (options.tokenSource) return requireToken(options.tokenSource(headers));
   return readBearer(headers, rawHeaders) ?? (options.cookie && readCookie(headers, options.cookie, method));
 }
 
+function requireToken(token: unknown): string | undefined {
+  if (token === undefined || token === null || token === '') return undefined;
+  if (typeof token !== 'string')
+    throw new TypeError('"tokenSource" option must return a string, and no promise');
+  return token;
+}
+
+/** Function platforms fill in only one of `headers` and `rawHeaders`. */
+function isEmpty(headers: RequestHeaders | null | undefined): headers is null | undefined {
+  if (!headers) return true;
+  if (typeof headers.get === 'function') return false;
+  for (const _ in headers) return false;
+  return true;
+}
+
+function collect(rawHeaders: readonly string[] | null = []): RequestHeaders {
+  const headers: Record<string, string[]> = Object.create(null);
+  for (let index = 0; index + 1 < (rawHeaders?.length ?? 0); index += 2) {
+    const name = String(rawHeaders?.[index]).toLowerCase();
+    headers[name] = [...(headers[name] ?? []), String(rawHeaders?.[index + 1])];
+  }
+  return headers;
+}
+
 /**
- * Tells whether a request is a CORS preflight, which browsers send without credentials. Adapters let it pass.
+ * Returns whether a request is a CORS preflight, which browsers send without credentials. Adapters let it pass.
  *
  * @see Fetch standard §3.3.1
  */
-export function isPreflight(method: string | undefined, headers: RequestHeaders): boolean {
+export function isPreflight(method: string | undefined, headers: RequestHeaders | null | undefined): boolean {
+  if (method !== 'OPTIONS' || !headers) return false;
   const sends = (name: string) => readHeader(headers, name).join() !== '';
-  return method === 'OPTIONS' && sends('origin') && sends('access-control-request-method');
+  return sends('origin') && sends('access-control-request-method');
 }
 
-function readBearer(headers: RequestHeaders, rawHeaders: readonly string[] = []): string | undefined {
+function readBearer(headers: RequestHeaders, rawHeaders?: readonly string[] | null): string | undefined {
   const values = readHeader(headers, 'authorization');
   let sent = 0;
-  for (let index = 0; index < rawHeaders.length; index += 2) {
+  for (let index = 0; rawHeaders && index < rawHeaders.length; index += 2) {
     if (isNamed(rawHeaders[index] as string, 'authorization')) sent += 1;
   }
   // RFC 9110 §5.3: this header may be sent once. Whoever sends two wants two readers to disagree.
@@ -71,7 +98,7 @@ function isSafe(method: string | undefined): boolean {
 }
 
 /**
- * Tells whether a browser says that the request comes from a page of this very origin.
+ * Returns whether a browser says that the request comes from a page of this origin.
  *
  * `Sec-Fetch-Site` decides where it is sent; otherwise `Origin` must name the host the request is for. A request with
  * neither is not known to come from here.
@@ -82,8 +109,15 @@ function isSameOrigin(headers: RequestHeaders): boolean {
   const site = readHeader(headers, 'sec-fetch-site');
   if (site.length > 0) return site.every((value) => value === 'same-origin' || value === 'none');
   const [origin = '', ...others] = readHeader(headers, 'origin');
-  const host = readHeader(headers, 'host')[0];
+  const host = readHost(headers);
   return others.length === 0 && URL.canParse(origin) && new URL(origin).host === host?.toLowerCase();
+}
+
+/** The host that a request is for; in HTTP/2 `:authority` goes before `Host` (RFC 9113 §8.3.1). */
+function readHost(headers: RequestHeaders): string | undefined {
+  // Fetch headers cannot have such a name, and throw.
+  const authority = typeof headers.get === 'function' ? [] : readHeader(headers, ':authority');
+  return [...authority, ...readHeader(headers, 'host')][0];
 }
 
 /** All values of a header, whatever the shape of the headers and the letter case of their names. */
@@ -95,9 +129,9 @@ function readHeader(headers: RequestHeaders, name: string): readonly string[] {
   const values: string[] = [];
   for (const key of Object.keys(headers)) {
     if (!isNamed(key, name)) continue;
-    const value = (headers as Record<string, string | readonly string[] | undefined>)[key];
+    const value = (headers as Record<string, string | readonly string[] | null | undefined>)[key];
     if (typeof value === 'string') values.push(value);
-    else if (value !== undefined) values.push(...value);
+    else if (value) values.push(...value);
   }
   return values;
 }

@@ -4,6 +4,7 @@
  * @module @passage-auth/core
  */
 export type { CallOptions } from './api.ts';
+export { internalCheckNames } from './arguments.ts';
 export { internalAuthenticate, type PassageAuth } from './auth.ts';
 export {
   ApiError,

@@ -179,6 +179,96 @@ describe('new Passage', () => {
   });
 });
 
+describe('options from JavaScript, which has no compiler', () => {
+  const names = [
+    'appId,apiKey,baseUrl,authUrl,apiUrl,issuer,cookie,tokenSource,clockTolerance,timeout',
+    'loadUser,jwks,tokenCacheSize,userCacheTtl,fetch,clock,allowPrivateHttp',
+  ].flatMap((list) => list.split(','));
+
+  it.each(names)('"%s" must not be null, a symbol or a list of nothing', (name) => {
+    for (const value of [null, Symbol('x'), [], [null]]) {
+      expect(() => new Passage({ ...good, [name]: value })).toThrow(`"${name}"`);
+    }
+  });
+
+  it.each(names)('"%s" must not be misspelled', (name) => {
+    const [first = '', second = '', ...rest] = name;
+    const misspelled = [
+      name.slice(1),
+      name.slice(0, -1),
+      `${name}s`,
+      `x${name}`,
+      [second, first, ...rest].join(''),
+      `${name.slice(0, 2)}_${name.slice(3)}`,
+      name.toUpperCase(),
+    ];
+    for (const wrong of misspelled) {
+      const message = `"${wrong}" is not an option: did you mean "${name}"?`;
+      expect(() => new Passage({ ...good, [wrong]: undefined })).toThrow(new TypeError(message));
+      expect(() => Passage.from({ ...good, [wrong]: 1 } as never)).toThrow(new TypeError(message));
+    }
+  });
+
+  it.each([
+    ['loadUser', 'true'],
+    ['loadUser', 1],
+    ['allowPrivateHttp', 'false'],
+    ['clockTolerance', Number.NaN],
+    ['clockTolerance', '5'],
+    ['timeout', Number.NaN],
+    ['timeout', Number.POSITIVE_INFINITY],
+    ['tokenCacheSize', Number.NaN],
+    ['tokenCacheSize', true],
+    ['userCacheTtl', Number.NaN],
+    ['userCacheTtl', '30'],
+    ['issuer', 5],
+    ['issuer', {}],
+    ['issuer', [5]],
+    ['cookie', { match: () => true }],
+    ['jwks', 'keys'],
+    ['apiKey', 5],
+    ['appId', 5],
+  ])('"%s" must not be %j', (name, value) => {
+    expect(() => new Passage({ ...good, apiKey: 'key', [name]: value })).toThrow(TypeError);
+    expect(() => new Passage({ ...good, apiKey: 'key', [name]: value })).toThrow(`"${name}"`);
+  });
+
+  it.each([
+    ['audience', 'app1'],
+    ['algorithms', ['RS256']],
+    ['constructor', 1],
+    ['optional', true],
+    ['passage', {}],
+  ])('"%s" is unknown to a client', (name, value) => {
+    const message = new TypeError(`"${name}" is not an option`);
+    expect(() => new Passage({ ...good, [name]: value })).toThrow(message);
+  });
+
+  it.each([[null], ['https://passage.example'], [[]], [1]])('%j is no bag of options', (options) => {
+    expect(() => new Passage(options as never)).toThrow(/options must be an object/);
+    expect(() => Passage.from(options as never)).toThrow(/options must be an object/);
+  });
+
+  it.each([
+    ['optional', 'true'],
+    ['loadUser', 'false'],
+    ['passage', 'client'],
+    ['passage', {}],
+    ['optionall', true],
+  ])('"%s" must not be %j in an adapter, also beside a client', (name, value) => {
+    const options = { passage: new Passage(good), [name]: value };
+    expect(() => Passage.from(options)).toThrow(TypeError);
+    expect(() => Passage.from(options)).toThrow(`"${name}"`);
+  });
+
+  it('may have the names that an adapter reads itself', () => {
+    expect(Passage.from({ ...good, optional: true, prefix: '/x' } as never, 'prefix')).toBeInstanceOf(
+      Passage,
+    );
+    expect(() => Passage.from({ ...good, prefix: '/x' } as never)).toThrow('"prefix" is not an option');
+  });
+});
+
 describe('Passage.from', () => {
   it('takes the client that is given, and makes one otherwise', () => {
     const passage = new Passage(good);

@@ -1,7 +1,7 @@
-import { isPathSegment } from './arguments.ts';
+import { checkBoolean, internalCheckNames, isPathSegment } from './arguments.ts';
 
-/** Finds the caller's token in a request's headers; `undefined` when it presents none. */
-export type TokenSource = (headers: RequestHeaders) => string | undefined;
+/** Returns the token of a request from its headers, and nothing or an empty text if there is none. */
+export type TokenSource = (headers: RequestHeaders) => string | null | undefined;
 
 /** Headers of a request: Fetch `Headers`, or Node's record (`req.headers`, `req.headersDistinct`) in any letter case. */
 export type RequestHeaders =
@@ -46,7 +46,7 @@ export interface PassageOptions {
    * Default is none.
    */
   cookie?: string | undefined;
-  /** Where to find the token instead of `Authorization` and cookie. Protecting it from CSRF is then the source's task. */
+  /** Returns the token, instead of `Authorization` and cookie. Protecting it from CSRF is then your responsibility. */
   tokenSource?: TokenSource | undefined;
   /** Clock skew allowed when checking `exp` and `nbf`, in seconds, at most 60. Default is 5. */
   clockTolerance?: number | undefined;
@@ -87,6 +87,47 @@ export interface AuthenticateOptions {
   rawHeaders?: readonly string[] | undefined;
 }
 
+/** The names of all options of a client. @internal */
+export const optionNames = {
+  appId: true,
+  apiKey: true,
+  baseUrl: true,
+  authUrl: true,
+  apiUrl: true,
+  allowPrivateHttp: true,
+  issuer: true,
+  cookie: true,
+  tokenSource: true,
+  clockTolerance: true,
+  timeout: true,
+  loadUser: true,
+  jwks: true,
+  tokenCacheSize: true,
+  userCacheTtl: true,
+  fetch: true,
+  clock: true,
+} satisfies Record<keyof PassageOptions, true>;
+
+const authenticateNames = {
+  optional: true,
+  loadUser: true,
+  method: true,
+  rawHeaders: true,
+} satisfies Record<keyof AuthenticateOptions, true>;
+
+/** @throws TypeError that names the option which is unknown or has the wrong type @internal */
+export function checkAuthenticateOptions(options: AuthenticateOptions): void {
+  internalCheckNames(options, authenticateNames);
+  checkBoolean('optional', options.optional);
+  checkBoolean('loadUser', options.loadUser);
+  if (options.method !== undefined && typeof options.method !== 'string') {
+    throw new TypeError('"method" option must be the HTTP method of the request');
+  }
+  if (options.rawHeaders !== undefined && !Array.isArray(options.rawHeaders)) {
+    throw new TypeError('"rawHeaders" option must be a list of names and values');
+  }
+}
+
 /** {@link PassageOptions} after defaults, environment and checks. @internal */
 export interface ResolvedOptions {
   readonly appId: string;
@@ -107,12 +148,13 @@ export interface ResolvedOptions {
 }
 
 /**
- * Fills in environment and defaults, and refuses what cannot be meant.
+ * Reads the environment, fills in defaults and checks all options.
  *
  * @throws TypeError that names the option and its environment variable; it never quotes a value
  * @internal
  */
 export function resolveOptions(options: PassageOptions): ResolvedOptions {
+  internalCheckNames(options, optionNames);
   const appId = readAppId(options.appId ?? env('PASSAGE_APP_ID'));
   const apiKey = readApiKey(options.apiKey ?? env('PASSAGE_API_KEY'));
   const privateHttp = readBoolean('allowPrivateHttp', 'PASSAGE_ALLOW_PRIVATE_HTTP', options.allowPrivateHttp);
@@ -154,7 +196,7 @@ function readAppId(appId: string | undefined): string {
   if (appId === undefined) throw new TypeError('"appId" option or PASSAGE_APP_ID must be set');
   if (!isPathSegment(appId) || encodeURIComponent(appId) !== appId) {
     throw new TypeError(
-      '"appId" option or PASSAGE_APP_ID must be the id of a Passage app, as its server prints it',
+      '"appId" option or PASSAGE_APP_ID must be the ID of a Passage app, as the Passage server prints it',
     );
   }
   return appId;
@@ -223,16 +265,16 @@ function isPrivate(hostname: string): boolean {
 }
 
 function readIssuers(issuer: string | readonly string[]): ReadonlySet<string> {
-  const issuers = new Set(typeof issuer === 'string' ? [issuer] : issuer);
-  if (issuers.size === 0 || [...issuers].some((item) => typeof item !== 'string' || item === '')) {
+  const issuers = Array.isArray(issuer) ? issuer : [issuer];
+  if (issuers.length === 0 || issuers.some((item) => typeof item !== 'string' || item === '')) {
     throw new TypeError('"issuer" option or PASSAGE_ISSUER must be a string, or a list of strings');
   }
-  return issuers;
+  return new Set(issuers);
 }
 
 function readCookieName(cookie: string | undefined): string | undefined {
   // RFC 6265 §4.1.1: a cookie name is an RFC 9110 §5.6.2 token.
-  if (cookie !== undefined && !cookie.match?.(/^[\w!#$%&'*+.^`|~-]+$/)) {
+  if (cookie !== undefined && !(typeof cookie === 'string' && /^[\w!#$%&'*+.^`|~-]+$/.test(cookie))) {
     throw new TypeError('"cookie" option must be the name of a cookie, for example psg_auth_token');
   }
   return cookie;
@@ -253,6 +295,7 @@ function readNumber(option: string, value: number, minimum: number, maximum: num
 }
 
 function readBoolean(name: string, variable: string, option: boolean | undefined): boolean | undefined {
+  checkBoolean(name, option);
   const value = option ?? env(variable);
   if (value === undefined) return undefined;
   if (!['true', 'false'].includes(String(value))) {

@@ -1,20 +1,30 @@
 import { type CallApi, type CallOptions, createApi } from './api.ts';
+import { checkBoolean, internalCheckNames } from './arguments.ts';
 import { PassageAuth } from './auth.ts';
 import { BoundedCache } from './cache.ts';
 import { createCheck } from './check.ts';
 import { createUserLoader, type LoadedUser } from './loader.ts';
 import type { PassageApp } from './models.ts';
-import { type PassageOptions, resolveOptions } from './options.ts';
+import { optionNames, type PassageOptions, resolveOptions } from './options.ts';
 import { PassageUsers } from './users.ts';
 import { createVerifier } from './verify.ts';
 import { fromWire } from './wire.ts';
 
 /** Options of a framework adapter: those of the client, or a client, and how to authenticate. */
 export interface AdapterOptions extends PassageOptions {
-  /** A client to use instead of making one; the other client options are then left aside. */
+  /** A client to reuse; other client options are then ignored. */
   passage?: Passage | undefined;
   /** Let requests without credentials pass. Bad credentials are refused all the same. Default is false. */
   optional?: boolean | undefined;
+}
+
+const adapterNames = { passage: true, optional: true } satisfies Record<
+  Exclude<keyof AdapterOptions, keyof PassageOptions>,
+  true
+>;
+
+function clientOptionsOf(options: AdapterOptions): PassageOptions {
+  return Object.fromEntries(Object.entries(options).filter(([name]) => Object.hasOwn(optionNames, name)));
 }
 
 /** How many loaded users are remembered. */
@@ -25,7 +35,7 @@ const userCacheSize = 4096;
  *
  * Make one and keep it: it holds the issuer's keys and what it has verified. Nothing is fetched before it is needed.
  *
- * @throws TypeError for an option that is missing or cannot be meant
+ * @throws TypeError if an option is missing, unknown or invalid
  * @example
  * ```ts
  * const passage = new Passage({ appId: 'my-app', baseUrl: 'https://passage.example.com' });
@@ -56,9 +66,24 @@ export class Passage {
     });
   }
 
-  /** Returns the client that an adapter's options hold, or a new one made from them. */
-  static from(options: AdapterOptions = {}): Passage {
-    return options.passage ?? new Passage(options);
+  /**
+   * Returns the client in the options of an adapter, or a new one created from them.
+   *
+   * @param others Names of options that the adapter reads itself.
+   * @throws TypeError if an option is missing, unknown or invalid
+   */
+  static from(options: AdapterOptions = {}, ...others: string[]): Passage {
+    const own = Object.fromEntries(others.map((name) => [name, true]));
+    internalCheckNames(options, { ...optionNames, ...adapterNames, ...own });
+    const { passage, optional, loadUser } = options;
+    checkBoolean('optional', optional);
+    checkBoolean('loadUser', loadUser);
+    if (passage === undefined) return new Passage(clientOptionsOf(options));
+    // Not `instanceof`: it may come from another copy of this package.
+    if (typeof passage.auth?.authenticate !== 'function') {
+      throw new TypeError('"passage" option must be a Passage client');
+    }
+    return passage;
   }
 
   /**

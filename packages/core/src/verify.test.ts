@@ -83,6 +83,7 @@ describe.each(runtimes)('passage.auth.verifyToken, with %s,', (name, builtin) =>
     ['typ in lower case', {}, { typ: 'jwt' }],
     ['an unknown header member', {}, { x: 1 }],
     ['a user id with a dot', { sub: '...' }, {}],
+    ['any text of Unicode', { name: 'Zoë 🔑 \ufffd' }, {}],
   ])('accepts %s', async (_name, claims, members) => {
     await using issuer = await Issuer.start();
     await expect(
@@ -176,6 +177,8 @@ describe.each(runtimes)('passage.auth.verifyToken, with %s,', (name, builtin) =>
       `${encode('[]')}.${payload}.${signature}`,
       `${encode('null')}.${payload}.${signature}`,
       `${encode('{')}.${payload}.${signature}`,
+      // A part of four bytes, which is replaced by just as many.
+      `${Buffer.from([0x7b, 0xf0, 0x9f, 0x94, 0x7d]).toString('base64url')}.${payload}.${signature}`,
       `${Buffer.from([0x7b, 0xff, 0x7d]).toString('base64url')}.${payload}.${signature}`,
       `${head}.${encode('"text"')}.${signature}`,
       `${head}.${payload}.${signature.slice(0, -1)}`,

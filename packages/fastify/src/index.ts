@@ -22,6 +22,9 @@ export type RouteAuthentication = Pick<AdapterOptions, 'optional' | 'loadUser'>;
 // Symbols, so that no decorator of the app can take the place of what the hook trusts.
 const settings = Symbol('@passage-auth/fastify');
 
+// Fastify's own options of `register` come with those of the plugin.
+const registration = ['prefix', 'logLevel', 'logSerializers'];
+
 interface Settings extends RouteAuthentication {
   readonly passage: Passage;
 }
@@ -60,7 +63,7 @@ declare module 'fastify' {
 export const passage = fp<AdapterOptions>(
   async (fastify, options) => {
     const { optional, loadUser } = options;
-    const own: Settings = { passage: Passage.from(options), optional, loadUser };
+    const own: Settings = { passage: Passage.from(options, ...registration), optional, loadUser };
     fastify.decorate('passage', own.passage);
     fastify.decorate(settings, own);
     if (!fastify.hasRequestDecorator('passage')) fastify.decorateRequest('passage', undefined);

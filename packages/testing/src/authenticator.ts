@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { internalCheckNames } from '@passage-auth/core';
 import { type Algorithm, coseAlgorithms, coseKeyOf, createKeyPair, signWith } from './algorithms.ts';
 import { type CborValue, encodeCbor } from './cbor.ts';
 import type {
@@ -37,6 +38,32 @@ export interface AuthenticatorOptions {
   attestation?: 'none' | 'packed' | undefined;
 }
 
+const switches = {
+  userVerification: true,
+  discoverable: true,
+  backupEligible: true,
+  backedUp: true,
+  counting: true,
+} as const;
+
+const names = {
+  ...switches,
+  origin: true,
+  algorithms: true,
+  attachment: true,
+  transports: true,
+  attestation: true,
+} satisfies Record<keyof AuthenticatorOptions, true>;
+
+function checkOptions(options: AuthenticatorOptions): void {
+  internalCheckNames(options, names);
+  for (const name of Object.keys(switches) as (keyof typeof switches)[]) {
+    if (options[name] !== undefined && typeof options[name] !== 'boolean') {
+      throw new TypeError(`"${name}" option must be true or false, as a boolean`);
+    }
+  }
+}
+
 /**
  * A browser and its authenticator, as far as a Passage server can tell: takes `publicKey` options
  * and returns the `handshake_response` that Passage.js would send.
@@ -62,7 +89,9 @@ export class VirtualAuthenticator {
   counting: boolean;
   attestation: 'none' | 'packed';
 
+  /** @throws TypeError if an option is unknown or a switch is not a boolean */
   constructor(options: AuthenticatorOptions) {
+    checkOptions(options);
     this.origin = options.origin;
     this.algorithms = options.algorithms ?? ['ES256', 'EdDSA', 'RS256'];
     this.attachment = options.attachment ?? 'platform';

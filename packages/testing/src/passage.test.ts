@@ -375,6 +375,30 @@ describe('rotateKeys', () => {
   });
 });
 
+describe('options from JavaScript, which has no compiler', () => {
+  it.each([
+    [{ prot: 0 }, '"prot" is not an option: did you mean "port"?'],
+    [{ port: '80' }, '"port" option must be a port number'],
+    [{ port: Number.NaN }, '"port" option must be a port number'],
+    [{ port: null }, '"port" option must not be null'],
+    [{ server: { rateLimit: false } }, '"rateLimit" is not an option: did you mean "rateLimits"?'],
+    [{ server: { database: 'x' } }, '"database" is not an option'],
+    [null, 'options must be an object'],
+  ])('start no server: %j', async (options, message) => {
+    await expect(startPassage(options as never)).rejects.toThrow(TypeError);
+    await expect(startPassage(options as never)).rejects.toThrow(message);
+  });
+
+  it.each([
+    [{ backedup: true }, '"backedup" is not an option: did you mean "backedUp"?'],
+    [{ userVerification: 'false' }, '"userVerification" option must be true or false'],
+    [{ origin: null }, '"origin" option must not be null'],
+  ])('make no authenticator: %j', async (options, message) => {
+    await using passage = await startPassage();
+    expect(() => passage.authenticator(options as never)).toThrow(message);
+  });
+});
+
 function apiUrl({ options }: { options: { baseUrl: string; appId: string } }): string {
   return `${options.baseUrl}/api/v1/apps/${options.appId}`;
 }

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { internalCheckNames } from '@passage-auth/core';
 import {
   type AppSettings,
   createPassageServer,
@@ -21,10 +22,24 @@ export interface StartOptions {
   server?: Partial<Pick<PassageServerOptions, 'enumeration' | 'rateLimits' | 'logger'>> | undefined;
 }
 
+const names = { app: true, port: true, server: true } satisfies Record<keyof StartOptions, true>;
+const serverNames = { enumeration: true, rateLimits: true, logger: true };
+
+/** The server itself checks the values in `app` and `server`. */
+function checkOptions(options: StartOptions): void {
+  internalCheckNames(options, names);
+  if (options.server !== undefined) internalCheckNames(options.server, serverNames);
+  const { port = 0 } = options;
+  if (!(Number.isInteger(port) && port >= 0 && port <= 65_535)) {
+    throw new TypeError('"port" option must be a port number, or 0 for any free port');
+  }
+}
+
 /**
  * Starts a Passage server in memory, with one app and no users. Nothing is shared with other servers but the signing
  * key, which a process makes once.
  *
+ * @throws TypeError if an option is unknown or invalid
  * @example
  * ```ts
  * await using passage = await startPassage();
@@ -33,6 +48,7 @@ export interface StartOptions {
  * ```
  */
 export async function startPassage(options: StartOptions = {}): Promise<TestPassage> {
+  checkOptions(options);
   const listener = options.port === undefined ? undefined : await Listener.open(options.port);
   // A name that can never exist: a request that misses the server cannot reach anybody else (RFC 6761 §6.2).
   const baseUrl = listener?.url ?? 'https://passage.test';
