@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { userInfo } from 'node:os';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir, userInfo } from 'node:os';
+import { join } from 'node:path';
 import pg from 'pg';
 import { describe } from 'vitest';
 
@@ -13,6 +15,17 @@ export interface TestDatabase {
 export function describeDatabases(name: string, tests: (make: () => Promise<TestDatabase>) => void): void {
   describe(`${name} (SQLite)`, () => tests(async () => ({ location: ':memory:', drop: async () => {} })));
   describe(`${name} (PostgreSQL)`, () => tests(() => makeSchema(postgres())));
+}
+
+/** Declares tests once for each kind of database that outlives its process: a SQLite file, and PostgreSQL. */
+export function describeStored(name: string, tests: (make: () => Promise<TestDatabase>) => void): void {
+  describe(`${name} (SQLite file)`, () => tests(makeFile));
+  describe(`${name} (PostgreSQL)`, () => tests(() => makeSchema(postgres())));
+}
+
+async function makeFile(): Promise<TestDatabase> {
+  const folder = await mkdtemp(join(tmpdir(), 'passage-'));
+  return { location: join(folder, 'passage.db'), drop: () => rm(folder, { recursive: true }) };
 }
 
 /** URL of the PostgreSQL that the tests of this run have for themselves. */

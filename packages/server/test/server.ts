@@ -156,8 +156,8 @@ export class TestServer {
   async signIn(email: string) {
     const link = await this.createLink(email);
     const body = { magic_link: link.secret };
-    const { userId: id, token, refreshToken } = await this.#api.signIn('PATCH', '/magic-link/activate', body);
-    return { id, token, refreshToken };
+    const session = await this.#api.signIn('PATCH', '/magic-link/activate', body);
+    return { id: session.userId, ...session };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -17,7 +17,7 @@ import { mergeMetadata } from '../users/metadata.ts';
 import { listDevices, lockUser, requireUser } from '../users/users.ts';
 import { currentUserView, deviceView, publicUserView } from '../users/views.ts';
 import { deleteDevice, insertDevice, requireAttestation } from '../webauthn/devices.ts';
-import { startRegistration, takeHandshake } from '../webauthn/handshakes.ts';
+import { endHandshake, startRegistration, takeHandshake } from '../webauthn/handshakes.ts';
 
 export const currentUserRoutes: Route[] = [
   route(
@@ -96,8 +96,10 @@ export const currentUserRoutes: Route[] = [
       const credential = await requireAttestation(service, app, own, body.handshake_response);
       const row = await service.db.transaction().execute(async (trx) => {
         await lockUser(trx, app.id, user.id);
-        // The session may have ended while the answer was verified.
+        // Session and ceremony may have ended while the answer was verified.
         const { proven } = await requireLiveSession(service, trx, app, user.id, session.id);
+        if (!(await endHandshake(trx, own)))
+          throw new WireError('invalid_request', 'handshake: is unknown, used or expired.');
         return insertDevice(service, trx, app, user, credential, client, proven);
       });
       return { device: deviceView(row) };

@@ -11,7 +11,7 @@ import { readIdentifier } from '../users/identifiers.ts';
 import { lockUser } from '../users/users.ts';
 import { strangerView } from '../users/views.ts';
 import { countUse, insertDevice, requireAssertion, requireAttestation } from '../webauthn/devices.ts';
-import { startLogin, startRegistration, takeHandshake } from '../webauthn/handshakes.ts';
+import { endHandshake, startLogin, startRegistration, takeHandshake } from '../webauthn/handshakes.ts';
 
 const started = z.object({ handshake, user: publicUser.nullable() });
 const finished = z.object({ auth_result: authResult });
@@ -63,6 +63,8 @@ export const passkeyRoutes: Route[] = [
         const user = await lockUser(trx, app.id, body.user_id);
         if (!user) throw new WireError('user_not_found');
         requireUnclaimed(app, user);
+        if (!(await endHandshake(trx, own)))
+          throw new WireError('invalid_request', 'handshake: is unknown, used or expired.');
         const { id: deviceId } = await insertDevice(service, trx, app, user, credential, client);
         const session = { method: 'passkey', deviceId, proven: false } as const;
         return { user, client, event: 'user.registered', session };
@@ -107,8 +109,8 @@ export const passkeyRoutes: Route[] = [
       if (body.user_id && body.user_id !== device.user_id) throw new WireError('webauthn_login_failed');
       const prove = async (trx: Queries) => {
         const user = await lockUser(trx, app.id, device.user_id);
-        if (!user || !(await countUse(service, trx, device, use)))
-          throw new WireError('webauthn_login_failed');
+        const live = user && (await endHandshake(trx, taken)) && (await countUse(service, trx, device, use));
+        if (!live) throw new WireError('webauthn_login_failed');
         const session = { method: 'passkey', deviceId: device.id, proven: device.proven === 1 } as const;
         return { user, client, event: 'webauthn.login.completed', session };
       };

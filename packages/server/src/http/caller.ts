@@ -37,8 +37,10 @@ export async function requireCaller(
   const user = await findUser(service.db, app.id, userId);
   if (!user) throw new WireError('invalid_access_token');
   if (user.status !== 'active') throw new WireError('user_not_active');
-  if (live) await requireLiveSession(service, service.db, app, userId, session.id);
-  if (recent && service.clock() - session.authTime > app.settings.credentialChangeMaxAge * 1000)
-    throw new WireError('operation_not_allowed', 'Log in again to change how you log in');
+  if (live || recent) {
+    const { created_at } = await requireLiveSession(service, service.db, app, userId, session.id);
+    if (recent && service.clock() - created_at > app.settings.credentialChangeMaxAge * 1000)
+      throw new WireError('operation_not_allowed', 'Log in again to change how you log in');
+  }
   return { user, session };
 }

@@ -33,7 +33,12 @@ const eventLifetime = 90 * 86_400_000;
 
 /** Deletes what has expired. */
 export async function sweep(queries: Queries, now: number): Promise<void> {
-  await queries.deleteFrom('handshakes').where('expires_at', '<=', now).execute();
+  // Used ones have the time below zero.
+  await queries
+    .deleteFrom('handshakes')
+    .where('expires_at', '<=', now)
+    .where('expires_at', '>=', -now)
+    .execute();
   await queries.deleteFrom('codes').where('expires_at', '<=', now).execute();
   await queries.deleteFrom('links').where('expires_at', '<=', now).execute();
   await queries.deleteFrom('sessions').where('expires_at', '<=', now).execute();

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { generateAuthenticationOptions, generateRegistrationOptions } from '@simplewebauthn/server';
 import { type App, rpIdOf, type Service } from '../service.ts';
+import type { Queries } from '../storage/database.ts';
 import type { Ceremony, DeviceRow, HandshakeRow } from '../storage/schema.ts';
 import { randomText } from '../storage/secrets.ts';
 import { algorithms, type Expectation } from './verify.ts';
@@ -82,7 +83,8 @@ export async function startLogin(
 }
 
 /**
- * Takes a handshake away, whatever its answer is worth: there is no second try with the same challenge.
+ * Uses a handshake up, whatever its answer is worth: there is no second try with the same challenge. Its row stays, so that whatever
+ * ends the ceremony while the answer is verified is noticed.
  *
  * @returns The handshake, or `undefined` when it is unknown, used, expired, of another app or of another ceremony.
  */
@@ -93,12 +95,24 @@ export async function takeHandshake(
   id: string,
 ): Promise<HandshakeRow | undefined> {
   const row = await service.db
-    .deleteFrom('handshakes')
+    .updateTable('handshakes')
+    // Below zero nothing is in time, by any clock; it is deleted when it would have expired.
+    .set((eb) => ({ expires_at: eb(eb.val(0), '-', eb.ref('expires_at')) }))
     .where('id_hash', '=', service.secrets.hash('handshake', id))
     .where('app_id', '=', app.id)
+    .where('expires_at', '>', service.clock())
     .returningAll()
     .executeTakeFirst();
-  return row?.ceremony === ceremony && row.expires_at > service.clock() ? row : undefined;
+  return row?.ceremony === ceremony ? row : undefined;
+}
+
+/** Ends a ceremony whose answer was good. The user must be locked. @returns False when something has ended it before. */
+export async function endHandshake(trx: Queries, handshake: HandshakeRow | undefined): Promise<boolean> {
+  const { numDeletedRows } = await trx
+    .deleteFrom('handshakes')
+    .where('id_hash', '=', handshake?.id_hash ?? '')
+    .executeTakeFirst();
+  return numDeletedRows > 0n;
 }
 
 /** Returns what the answer to a handshake is held against. */
