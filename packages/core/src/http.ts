@@ -1,3 +1,5 @@
+import { findProcess } from './runtime.ts';
+
 /** Largest answer that is read, in bytes. */
 const maximumBytes = 1024 * 1024;
 /** How many requests share a deadline: Node goes through all listeners of a signal for each new one. */
@@ -65,8 +67,7 @@ async function readBody(response: Response): Promise<string> {
 
 // In Workers, a signal belongs to the request that it was made in.
 const canShare =
-  globalThis.process?.versions?.node !== undefined &&
-  globalThis.navigator?.userAgent !== 'Cloudflare-Workers';
+  findProcess()?.versions?.node !== undefined && globalThis.navigator?.userAgent !== 'Cloudflare-Workers';
 
 /**
  * The time limit of requests. A request that ignores its signal also ends in time.

@@ -1,4 +1,5 @@
 import { checkBoolean, internalCheckNames, isPathSegment } from './arguments.ts';
+import { findProcess } from './runtime.ts';
 
 /** Returns the token of a request from its headers, and nothing or an empty text if there is none. */
 export type TokenSource = (headers: RequestHeaders) => string | null | undefined;
@@ -187,9 +188,8 @@ export function resolveOptions(options: PassageOptions): ResolvedOptions {
   };
 }
 
-// Read through globalThis: edge runtimes have no `process`.
 function env(name: string): string | undefined {
-  return globalThis.process?.env?.[name] || undefined;
+  return findProcess()?.env?.[name] || undefined;
 }
 
 function readAppId(appId: string | undefined): string {
