@@ -51,7 +51,7 @@ beforeAll(async () => {
   // The same file as an ES module, which TypeScript resolves differently.
   copyFileSync(join(project, 'usage.ts'), join(project, 'usage.mts'));
   const pack = ['--filter', './packages/*', '-r', 'pack', '--out', join(project, '%s.tgz')];
-  await run('npx', ['--yes', '-p', 'pnpm@12.21.0', 'pnpm', ...pack], root);
+  await run(process.execPath, [join(root, 'scripts/pnpm.mjs'), ...pack], root);
   const quietly = ['--no-audit', '--no-fund', '--no-package-lock', '--loglevel', 'error'];
   await run('npm', ['install', '--prefer-offline', ...quietly]);
 });

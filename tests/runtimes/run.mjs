@@ -31,7 +31,8 @@ async function prepare() {
     "import { smoke } from './smoke.mjs';\nexport default { test: () => smoke() };\n",
   );
   writeFileSync(join(folder, 'package.json'), '{ "private": true, "type": "module" }\n');
-  execFileSync('npx', ['--yes', '-p', 'pnpm@12.21.0', 'pnpm', 'pack', '--out', join(folder, 'core.tgz')], {
+  const pnpm = fileURLToPath(new URL('../../scripts/pnpm.mjs', import.meta.url));
+  execFileSync(process.execPath, [pnpm, 'pack', '--out', join(folder, 'core.tgz')], {
     cwd: core,
     stdio: 'ignore',
   });
