@@ -1,5 +1,7 @@
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { hasBrowser } from './tests/browser/executable.ts';
 
 const missingBrowser = {
@@ -7,6 +9,15 @@ const missingBrowser = {
 };
 
 const pathOf = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+/** Starts with the longest: beside it, all the others run. */
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    const isLongest = ({ moduleId }: TestSpecification) => moduleId.endsWith('/packed.test.ts');
+    return [...sorted.filter(isLongest), ...sorted.filter((file) => !isLongest(file))];
+  }
+}
 
 export default defineConfig({
   resolve: {
@@ -22,6 +33,12 @@ export default defineConfig({
     testTimeout: 30_000,
     ...(!hasBrowser && { reporters: ['default', missingBrowser] }),
     globalSetup: 'tests/setup/postgres.ts',
+    setupFiles: pathOf('tests/setup/console.ts'),
+    // Each file would load the frameworks and the server again, which takes longer than most tests.
+    isolate: false,
+    // By default one core is left idle: of two, half.
+    maxWorkers: availableParallelism(),
+    sequence: { sequencer: LongestFirst },
     // Without it every style sheet is empty, also those of the pages that are tested in a browser.
     css: true,
     projects: [
@@ -44,7 +61,11 @@ export default defineConfig({
     ],
     coverage: {
       include: ['packages/*/src/**/*.ts'],
+      exclude: ['**/*.fixture.ts'],
       reporter: ['text-summary'],
+      thresholds: {
+        'packages/{core,express,fastify,hono,nestjs}/src/**': { lines: 100, statements: 100 },
+      },
     },
   },
 });
