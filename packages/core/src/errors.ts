@@ -60,7 +60,7 @@ export abstract class PassageError extends Error {
  */
 abstract class Refusal extends PassageError {
   constructor(message: string, options?: ErrorOptions) {
-    const limit = Error.stackTraceLimit;
+    const limit: unknown = Reflect.get(Error, 'stackTraceLimit');
     // Not an assignment: it throws if the host has frozen `Error`.
     Reflect.set(Error, 'stackTraceLimit', 0);
     super(message, options);

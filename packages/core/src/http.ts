@@ -1,4 +1,4 @@
-import { findProcess } from './runtime.ts';
+import { host } from './runtime.ts';
 
 /** Largest answer that is read, in bytes. */
 const maximumBytes = 1024 * 1024;
@@ -67,7 +67,7 @@ async function readBody(response: Response): Promise<string> {
 
 // In Workers, a signal belongs to the request that it was made in.
 const canShare =
-  findProcess()?.versions?.node !== undefined && globalThis.navigator?.userAgent !== 'Cloudflare-Workers';
+  host.process?.versions?.node !== undefined && globalThis.navigator?.userAgent !== 'Cloudflare-Workers';
 
 /**
  * The time limit of requests. A request that ignores its signal also ends in time.

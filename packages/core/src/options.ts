@@ -1,5 +1,5 @@
 import { checkBoolean, internalCheckNames, isPathSegment } from './arguments.ts';
-import { findProcess } from './runtime.ts';
+import { host } from './runtime.ts';
 
 /** Returns the token of a request from its headers, and nothing or an empty text if there is none. */
 export type TokenSource = (headers: RequestHeaders) => string | null | undefined;
@@ -189,7 +189,7 @@ export function resolveOptions(options: PassageOptions): ResolvedOptions {
 }
 
 function env(name: string): string | undefined {
-  return findProcess()?.env?.[name] || undefined;
+  return host.process?.env?.[name] || undefined;
 }
 
 function readAppId(appId: string | undefined): string {

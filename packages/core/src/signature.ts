@@ -1,6 +1,6 @@
-import type { KeyObject } from 'node:crypto';
 import { compactVerify } from 'jose/jws/compact/verify';
 import type { Awaitable } from './awaitable.ts';
+import { host } from './runtime.ts';
 
 /** Returns whether the signature of a token is valid. @internal */
 export type CheckSignature = (token: string) => Awaitable<boolean>;
@@ -21,9 +21,10 @@ export function createSignatureCheck(key: CryptoKey): CheckSignature {
 
 function checkByNode(key: CryptoKey): CheckSignature | undefined {
   // Asked at run time: edge runtimes refuse to load modules that import from `node:`.
-  const crypto = globalThis.process?.getBuiltinModule?.('node:crypto');
-  if (!crypto) return undefined;
-  let object: KeyObject;
+  const crypto = host.process?.getBuiltinModule?.('node:crypto');
+  const { Buffer } = host;
+  if (!crypto || !Buffer) return undefined;
+  let object: object;
   try {
     object = crypto.KeyObject.from(key);
     // Some runtimes have these functions and throw that they are not implemented.
