@@ -70,10 +70,13 @@ export class AuthApi {
     const { auth_token: token, refresh_token: refreshToken = '' } = answer.auth_result;
     return {
       userId: String(decodeJwt(token).claims.sub),
-      token,
-      headers: { authorization: `Bearer ${token}` },
-      cookie: `psg_auth_token=${token}`,
+      ...formsOf(token),
       refreshToken,
     };
   }
+}
+
+/** Returns an access token in the forms that a client sends it in. */
+export function formsOf(token: string): Pick<Session, 'token' | 'headers' | 'cookie'> {
+  return { token, headers: { authorization: `Bearer ${token}` }, cookie: `psg_auth_token=${token}` };
 }

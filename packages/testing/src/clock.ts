@@ -11,10 +11,15 @@ export class Clock {
   readonly now = (): number => Date.now() + this.#offset;
 
   advance(duration: Duration): void {
-    const [, number, unit = ''] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(duration) ?? [];
-    const factor = units[unit];
-    if (factor === undefined)
-      throw new TypeError('"duration" must be a number with ms, s, m, h or d, for example 15m');
-    this.#offset += Number(number) * factor;
+    this.#offset += millisecondsOf(duration, 'duration');
   }
+}
+
+/** @throws TypeError that names the argument when it is no duration */
+export function millisecondsOf(duration: Duration, name: string): number {
+  const [, number, unit = ''] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(duration) ?? [];
+  const factor = units[unit];
+  if (factor === undefined)
+    throw new TypeError(`"${name}" must be a number with ms, s, m, h or d, for example 15m`);
+  return Number(number) * factor;
 }

@@ -98,6 +98,34 @@ describe('users and sessions', () => {
     await expect(passage.signIn(user)).resolves.toHaveProperty('userId', user.id);
   });
 
+  it('signs in as long ago as asked: too long ago to add a passkey', async () => {
+    await using passage = await startPassage();
+    const phone = passage.authenticator();
+    const old = await passage.signIn('ada@example.com', { age: '13h' });
+    expect((await new Passage(passage.options).auth.authenticate(old.headers)).userId).toBe(old.userId);
+    await expect(phone.addTo(old)).rejects.toMatchObject({ status: 403, code: 'operation_not_allowed' });
+    await phone.addTo(await passage.signIn('ada@example.com', { age: '11h' }));
+    await expect(passage.signIn('ada@example.com', { age: '13' as Duration })).rejects.toThrow(
+      '"age" must be a number with ms, s, m, h or d',
+    );
+  });
+
+  it('names the session in its tokens', async () => {
+    await using passage = await startPassage();
+    const client = new Passage(passage.options);
+    const sessions = [await passage.signIn('ada@example.com'), await passage.signIn('ada@example.com')];
+    const claims = await Promise.all(sessions.map(({ token }) => client.auth.verifyToken(token)));
+    claims.push(await client.auth.verifyToken(passage.signToken()));
+    expect(new Set(claims.map(({ sid }) => sid)).size).toBe(3);
+    for (const { auth_time } of claims) expect(auth_time).toEqual(expect.any(Number));
+  });
+
+  it('plants a passkey that proves no address', async () => {
+    await using passage = await startPassage();
+    const { userId } = await passage.authenticator().register('ada@example.com');
+    expect(await passage.admin.user.get(userId)).toMatchObject({ emailVerified: false, webauthn: true });
+  });
+
   it('has no refresh token when the app has none', async () => {
     await using passage = await startPassage({ app: { refreshEnabled: false } });
     expect((await passage.signIn('ada@example.com')).refreshToken).toBe('');

@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { type CreateUserArgs, Passage, type PassageOptions, type PassageUser } from '@passage-auth/core';
 import type { OutboxMessage, PassageServer } from '@passage-auth/server';
-import { AuthApi, type Session } from './authapi.ts';
+import { AuthApi, formsOf, type Session } from './authapi.ts';
 import type { AuthenticatorOptions } from './authenticator.ts';
-import type { Clock, Duration } from './clock.ts';
+import { type Clock, type Duration, millisecondsOf } from './clock.ts';
 import { Device } from './device.ts';
 import { type BadToken, createGallery } from './gallery.ts';
 import type { Listener } from './listener.ts';
-import { type Changes, foreignKey, privateJwkOf, type SigningKey, signJwt } from './tokens.ts';
+import { type Changes, decodeJwt, foreignKey, privateJwkOf, type SigningKey, signJwt } from './tokens.ts';
 import type { Fault, FaultKind, Target, Traffic } from './traffic.ts';
 
 /** @internal */
@@ -73,10 +73,19 @@ export class TestPassage implements AsyncDisposable {
    * Signs a user in with a magic link.
    *
    * @param user The user, or an e-mail address or phone number, whose user is then created where there is none.
+   * @param options `age`: how long ago the login was, by the `auth_time` of the access token, for what asks for a recent login. A
+   * refresh gives a token with the real time.
    * @throws {@link RefusedError} when the server refuses, for example with `user_not_active`
+   * @throws TypeError when `age` is no duration
    */
-  async signIn(user: PassageUser | string): Promise<Session> {
-    return signInWithLink(this.admin, this.#auth, user);
+  async signIn(user: PassageUser | string, { age = '0s' }: { age?: Duration } = {}): Promise<Session> {
+    const seconds = Math.floor(millisecondsOf(age, 'age') / 1000);
+    const session = await signInWithLink(this.admin, this.#auth, user);
+    if (seconds === 0) return session;
+    const { header, claims } = decodeJwt(session.token);
+    const auth_time = Number(claims.auth_time) - seconds;
+    const token = signJwt(header, { ...claims, auth_time }, this.#parts.key.privateKey);
+    return { ...session, ...formsOf(token) };
   }
 
   /** Returns a device with an authenticator on a page of the app. Each call makes another one. */
@@ -117,6 +126,8 @@ export class TestPassage implements AsyncDisposable {
       nbf: now,
       exp: now + 900,
       jti: randomUUID(),
+      sid: randomUUID(),
+      auth_time: now,
     };
     return signJwt(
       { alg: 'RS256', typ: 'JWT', kid: key.kid, ...header },

@@ -37,10 +37,13 @@ export async function requireCaller(
   const user = await findUser(service.db, app.id, userId);
   if (!user) throw new WireError('invalid_access_token');
   if (user.status !== 'active') throw new WireError('user_not_active');
-  if (live || recent) {
-    const { created_at } = await requireLiveSession(service, service.db, app, userId, session.id);
-    if (recent && service.clock() - created_at > app.settings.credentialChangeMaxAge * 1000)
-      throw new WireError('operation_not_allowed', 'Log in again to change how you log in');
-  }
+  if (live) await requireLiveSession(service, service.db, app, userId, session.id);
+  if (recent && ageOf(service, session) > app.settings.credentialChangeMaxAge)
+    throw new WireError('operation_not_allowed', 'Log in again to change how you log in');
   return { user, session };
+}
+
+/** In whole seconds, as `auth_time` is. */
+function ageOf(service: Service, { authTime }: Session): number {
+  return Math.floor(service.clock() / 1000) - Math.floor(authTime / 1000);
 }
