@@ -31,6 +31,7 @@ export const limitVariables: Readonly<Record<keyof RateLimits, string>> = {
   failuresPerIp: 'PASSAGE_RATE_LIMIT_FAILURES_PER_IP',
   startsPerIp: 'PASSAGE_RATE_LIMIT_STARTS_PER_IP',
   messagesPerApp: 'PASSAGE_RATE_LIMIT_MESSAGES_PER_APP',
+  notices: 'PASSAGE_RATE_LIMIT_NOTICES',
 };
 
 /** Variables by the option, or the setting of the first app, that they set. */

@@ -11,7 +11,17 @@ export type {
   PassageApps,
   SigningKeyDescription,
 } from './apps/administration.ts';
-export type { Delivery, Language, Message, MessageKind, OutboxMessage } from './delivery/delivery.ts';
+export type {
+  Delivery,
+  Language,
+  Message,
+  MessageKind,
+  Notice,
+  NoticeKind,
+  OutboxMessage,
+  Removed,
+  SecretKind,
+} from './delivery/delivery.ts';
 export { DeliveryError, type DeliveryFailure } from './delivery/error.ts';
 export { type Outbox, type OutboxOptions, outbox } from './delivery/outbox.ts';
 export { type SmtpOptions, smtp } from './delivery/smtp.ts';

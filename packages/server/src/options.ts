@@ -38,6 +38,8 @@ export const limits = strict({
   startsPerIp: limit.default({ count: 240, window: 60 }),
   /** Codes and links sent by one app. Default is 5000 in 3600 seconds. */
   messagesPerApp: limit.default({ count: 5_000, window: 3_600 }),
+  /** Notices sent to one user; also those that one IP address causes for users whose address nobody has proven. Default is 10 in 86400 seconds. */
+  notices: limit.default({ count: 10, window: 86_400 }),
 });
 
 /** Limits, each counted in the database, so that neither a restart nor a second process resets them. */

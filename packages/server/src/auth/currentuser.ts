@@ -12,6 +12,7 @@ import {
 } from '../http/schemas.ts';
 import { requireLiveSession } from '../logins/sessions.ts';
 import { requireMethod } from '../logins/signup.ts';
+import { notify } from '../messages/notices.ts';
 import { recordEvent } from '../users/events.ts';
 import { mergeMetadata } from '../users/metadata.ts';
 import { listDevices, lockUser, requireUser } from '../users/users.ts';
@@ -102,6 +103,7 @@ export const currentUserRoutes: Route[] = [
           throw new WireError('invalid_request', 'handshake: is unknown, used or expired.');
         return insertDevice(service, trx, app, user, credential, client, proven);
       });
+      await notify(service, app, user, 'passkey_added', { visitor: client });
       return { device: deviceView(row) };
     },
   ),
@@ -155,6 +157,7 @@ export const currentUserRoutes: Route[] = [
           client,
         });
       });
+      await notify(service, app, user, 'passkey_deleted', { visitor: client });
       return undefined;
     },
   ),

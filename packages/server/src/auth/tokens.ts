@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { WireError } from '../errors.ts';
 import { type Route, route } from '../http/routes.ts';
 import { authResult, bodies } from '../http/schemas.ts';
-import { checkLimit, countUp } from '../logins/limits.ts';
+import { checkLimit, countUp } from '../limits/limits.ts';
 import { refresh, revoke } from '../logins/sessions.ts';
 
 export const tokenRoutes: Route[] = [

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { type Route, route } from '../http/routes.ts';
 import { bodies, publicUser } from '../http/schemas.ts';
+import { countUp } from '../limits/limits.ts';
 import { lookUpUser, resolveRegistrant } from '../logins/enumeration.ts';
-import { countUp } from '../logins/limits.ts';
 import { requireSignup } from '../logins/signup.ts';
 import { readIdentifier } from '../users/identifiers.ts';
 import { mergeMetadata } from '../users/metadata.ts';

@@ -3,28 +3,57 @@ export const languages = ['de', 'en', 'es', 'it', 'pl', 'pt', 'zh'] as const;
 
 export type Language = (typeof languages)[number];
 
-/** What a message is for: a one-time passcode, a login link, or a link that proves an address. */
-export type MessageKind = 'otp' | 'magic_link' | 'verify_identifier';
+/** Messages that carry a secret: a one-time code, a login link, or a link that proves an address. */
+export type SecretKind = 'otp' | 'magic_link' | 'verify_identifier';
+
+/** Messages that tell users what happened to their account. They carry no secret and no link. */
+export type NoticeKind =
+  | 'address_changed'
+  | 'passkey_added'
+  | 'passkey_deleted'
+  | 'sessions_ended'
+  | 'refresh_reused'
+  | 'unproven_removed';
+
+/** What a message is for. */
+export type MessageKind = SecretKind | NoticeKind;
+
+/** What a user lost when somebody proved their address for the first time. */
+export type Removed = 'passkeys' | 'sessions' | 'addresses' | 'metadata';
+
+/** What a notice tells, for those who write its text themselves. */
+export interface Notice {
+  at: Date;
+  /** Browser and system of whoever did it, as in `Chrome on Linux`. Absent when unknown, and for what the back end did. */
+  browser?: string;
+  /** Masked new address, for `address_changed`. */
+  address?: string;
+  /** For `unproven_removed`. */
+  removed?: readonly Removed[];
+}
 
 /** A message to one user, with its texts already written in the user's language. */
 export interface Message {
   appId: string;
   appName: string;
   channel: 'email' | 'phone';
-  /** E-mail address, or phone number in E.164 form. */
+  /** Email address, or phone number in E.164 form. For `address_changed` it is the old one. */
   to: string;
   kind: MessageKind;
   language: Language;
-  /** One-time passcode, for `otp`. A secret: whoever reads it can log in. */
+  /** One-time code, for `otp`. A secret: whoever reads it can log in. */
   code?: string;
   /** Link to open, for `magic_link` and `verify_identifier`. A secret, like `code`. */
   url?: string;
   /** Masked address of the account that asked, for `verify_identifier`. Show it: whoever opens the link gives that account the address. */
   account?: string;
-  expiresAt: Date;
+  /** When the code or link expires. Absent from notices. */
+  expiresAt?: Date;
+  /** Present in notices only. */
+  notice?: Notice;
   subject: string;
   text: string;
-  /** The text as an HTML document, for e-mail. */
+  /** The text as an HTML document, for email. */
   html?: string;
 }
 
@@ -34,10 +63,11 @@ export interface OutboxMessage extends Message {
 }
 
 /**
- * Brings messages to users. Have your own by implementing `send`.
+ * Delivers messages to users. Implement `send` for your own.
  *
  * `send` resolves once the message is handed over, and rejects when it could not be. The text of the error is logged, so it
- * must carry neither the code nor the link.
+ * must carry neither the code nor the link. Send every kind: `subject`, `text` and `html` suit all of them, and further kinds may come. When
+ * a notice cannot be sent, the request that caused it succeeds all the same.
  */
 export interface Delivery {
   send(message: Message): Promise<void>;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { parseStrict, strict } from '../strict.ts';
-import type { Delivery, Message, MessageKind, OutboxMessage } from './delivery.ts';
+import type { Delivery, Message, OutboxMessage, SecretKind } from './delivery.ts';
 
 const isFunction = (value: unknown) => typeof value === 'function';
 const limitRule = 'must be a whole number, 0 to 1000000';
@@ -46,13 +46,16 @@ export function outbox(options: OutboxOptions = {}): Outbox {
   };
 }
 
-const names: Record<MessageKind, string> = {
+const names: Record<SecretKind, string> = {
   otp: 'Code',
   magic_link: 'Login link',
   verify_identifier: 'Verification link',
 };
 
-function line({ kind, to, code, url }: Message): string {
+function line({ kind, to, code, url, notice, subject }: Message): string {
+  const text = notice
+    ? `Notice for ${to}: ${subject}`
+    : `${names[kind as SecretKind]} for ${to}: ${code ?? url}`;
   // An address comes from a visitor: escape sequences in it must not reach the terminal.
-  return `[outbox] ${names[kind]} for ${to}: ${code ?? url}`.replace(/\p{Cc}/gu, '\u{fffd}');
+  return `[outbox] ${text}`.replace(/\p{Cc}/gu, '\u{fffd}');
 }

@@ -77,12 +77,6 @@ async function resolvePasskeysAlike(service: Service, app: App, identifier: Iden
   return { userId: user && devices.length ? user.id : null, credentials, user: null };
 }
 
-/** Waits until a message is handed over. Strictly it does not, since that would tell whether there was one to send. */
-export async function awaitDelivery(service: Service, sent: Promise<void>): Promise<void> {
-  if (service.options.strict) sent.catch(() => undefined);
-  else await sent;
-}
-
 /**
  * Returns a user that does not exist, the same one each time: what strict look-ups answer for an address that has an account, so
  * that it looks like one that has none.

@@ -1,4 +1,5 @@
 import { WireError } from '../errors.ts';
+import { notify } from '../messages/notices.ts';
 import type { App, Client, Service } from '../service.ts';
 import { isPath } from '../settings.ts';
 import type { Queries } from '../storage/database.ts';
@@ -196,14 +197,17 @@ async function verifyAddress(
 ): Promise<AuthResult> {
   // Read first: inside the transaction it would wait for a connection while holding one.
   const key = await service.keys.signing(app.id);
-  const session = await service.db.transaction().execute(async (trx) => {
+  const { user, session } = await service.db.transaction().execute(async (trx) => {
     const user = await takeLink(service, trx, link, use);
     const session = await findLiveSession(service, trx, app, user.id, link.session_id ?? '');
     const expected = use === 'activated_at' ? link.address : link.identifier;
     if (!session || user[link.channel] !== expected) throw new WireError('magic_link_not_found');
     if (use === 'activated_at') await changeAddress(service, trx, user, link, client);
-    return session;
+    return { user, session };
   });
+  const address = { channel: link.channel, value: link.identifier };
+  if (use === 'activated_at' && user[link.channel] !== link.identifier)
+    await notify(service, app, user, 'address_changed', { visitor: client, address });
   const { id, created_at: authTime } = session;
   return {
     auth_token: await signAccessToken(service, app, key, link.user_id, { id, authTime }),

@@ -3,6 +3,7 @@ import { WireError } from '../errors.ts';
 import { type RequestContext, type Route, route } from '../http/routes.ts';
 import { bodies, device, passageUser } from '../http/schemas.ts';
 import { endAll, endPending } from '../logins/endings.ts';
+import { notify } from '../messages/notices.ts';
 import type { App } from '../service.ts';
 import type { Queries } from '../storage/database.ts';
 import type { UserRow, UserTable } from '../storage/schema.ts';
@@ -121,7 +122,7 @@ export const userRoutes: Route[] = [
       errors: [401],
     },
     async ({ service, app, params, client }) => {
-      await service.db.transaction().execute(async (trx) => {
+      const user = await service.db.transaction().execute(async (trx) => {
         const user = await requireLocked(trx, app, params.user_id);
         if (!(await deleteDevice(trx, app, user.id, params.device_id ?? '')))
           throw new WireError('device_not_found');
@@ -133,7 +134,9 @@ export const userRoutes: Route[] = [
           client,
         } as const;
         await recordEvent(service, trx, event);
+        return user;
       });
+      await notify(service, app, user, 'passkey_deleted');
       return undefined;
     },
   ),
@@ -146,14 +149,17 @@ export const userRoutes: Route[] = [
       access: 'key',
       errors: [401],
     },
-    async ({ service, app, params, client }) =>
-      service.db.transaction().execute(async (trx) => {
+    async ({ service, app, params, client }) => {
+      const user = await service.db.transaction().execute(async (trx) => {
         const user = await requireLocked(trx, app, params.user_id);
         await endAll(trx, app.id, user.id);
         const type = 'sessions.revoked';
         await recordEvent(service, trx, { appId: app.id, userId: user.id, type, action: 'other', client });
-        return undefined;
-      }),
+        return user;
+      });
+      await notify(service, app, user, 'sessions_ended');
+      return undefined;
+    },
   ),
 ];
 
@@ -176,7 +182,7 @@ async function createUser({ service, app, body }: RequestContext<Body<'userArgs'
 
 async function updateUser({ service, app, params, body, client }: RequestContext<Body<'userArgs'>, unknown>) {
   const { email, phone } = readIdentifiers(body);
-  return service.db.transaction().execute(async (trx) => {
+  const { before, view } = await service.db.transaction().execute(async (trx) => {
     const user = await requireLocked(trx, app, params.user_id);
     const changes: Partial<UserTable> = {
       ...(email && email !== user.email && { email, email_verified: 0 }),
@@ -211,8 +217,16 @@ async function updateUser({ service, app, params, body, client }: RequestContext
       .where('id', '=', user.id)
       .returningAll()
       .executeTakeFirstOrThrow();
-    return { user: await passageUserView(trx, changed) };
+    return { before: user, view: await passageUserView(trx, changed) };
   });
+  for (const [channel, value] of [
+    ['email', view.email],
+    ['phone', view.phone],
+  ] as const) {
+    const changed = value && value !== before[channel];
+    if (changed) await notify(service, app, before, 'address_changed', { address: { channel, value } });
+  }
+  return { user: view };
 }
 
 async function setStatus(

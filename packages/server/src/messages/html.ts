@@ -9,12 +9,14 @@ export function renderHtml(mail: {
   language: Language;
   title: string;
   intro: string;
-  code?: string | undefined;
-  link?: { url: string; label: string } | undefined;
-  validity: string;
-  ignore: string;
+  /** Absent from notices. */
+  main?: { code: string } | { link: { url: string; label: string } } | undefined;
+  /** Paragraph below the code or link. */
+  detail: string;
+  footer: string;
 }): string {
-  const main = mail.link ? button(mail.link) : codeBox(mail.code ?? '');
+  const { main } = mail;
+  const secret = main && ('link' in main ? button(main.link) : codeBox(main.code));
   return `<!doctype html>
 <html lang="${mail.language}">
 <head>
@@ -27,9 +29,9 @@ export function renderHtml(mail: {
 <div style="max-width:440px;margin:0 auto">
 <h1 style="margin:0 0 16px;font-size:20px;line-height:1.3">${escapeHtml(mail.title)}</h1>
 <p style="margin:0 0 20px">${escapeHtml(mail.intro)}</p>
-${main}
-<p style="margin:20px 0 0">${escapeHtml(mail.validity)}</p>
-<p style="margin:32px 0 0;font-size:13px;opacity:.7">${escapeHtml(mail.ignore)}</p>
+${secret ?? ''}
+<p style="margin:20px 0 0">${escapeHtml(mail.detail)}</p>
+<p style="margin:32px 0 0;font-size:13px;opacity:.7">${escapeHtml(mail.footer)}</p>
 </div>
 </body>
 </html>

@@ -1,9 +1,12 @@
-import type { Language, Message } from '../delivery/delivery.ts';
+import type { Language, Message, Notice, NoticeKind, SecretKind } from '../delivery/delivery.ts';
 import { renderHtml } from './html.ts';
+import { noticeTexts } from './noticetexts.ts';
 import { texts } from './texts.ts';
 
+type Rendered = Pick<Message, 'subject' | 'text' | 'html'>;
+
 export interface MessageContent {
-  kind: Message['kind'];
+  kind: SecretKind;
   channel: Message['channel'];
   language: Language;
   appName: string;
@@ -15,30 +18,61 @@ export interface MessageContent {
   ttl: number;
 }
 
-/** Writes the texts of a message in its language. A text message is one short line and has no HTML. */
-export function renderMessage(content: MessageContent): Pick<Message, 'subject' | 'text' | 'html'> {
-  const { kind, channel, language, secret } = content;
+/** Writes the texts of a code or link in its language. A text message is one short line and has no HTML. */
+export function renderMessage(content: MessageContent): Rendered {
+  const { kind, channel, language, secret, account = '' } = content;
   const { valid, ignore, ...kinds } = texts[language];
-  const { intro, action, sms } = kinds[kind];
-  // One line: the name goes into a header of the mail.
-  const app = content.appName.replace(/[\p{Cc}\s]+/gu, ' ').trim();
-  const values: Record<string, string> = {
-    app,
-    code: secret,
-    account: content.account ?? '',
-    duration: duration(content.ttl, language),
-  };
-  const fill = (text: string) => text.replace(/\{(\w+)\}/g, (_, name: string) => values[name] ?? '');
-
-  const subject = fill(kinds[kind].subject);
-  if (channel === 'phone') return { subject, text: fill(sms) };
-  const paragraphs = { intro: fill(intro), validity: fill(valid), ignore };
+  const { subject, intro, action, sms } = kinds[kind];
+  const values = { code: secret, account, duration: duration(content.ttl, language) };
+  const fill = filler(content.appName, values);
+  if (channel === 'phone') return { subject: fill(subject), text: fill(sms) };
+  const mail = { language, title: fill(subject), intro: fill(intro), detail: fill(valid), footer: ignore };
   const main = action ? { link: { url: secret, label: action } } : { code: secret };
   return {
-    subject,
-    text: `${paragraphs.intro}\n\n${secret}\n\n${paragraphs.validity}\n\n${ignore}\n`,
-    html: renderHtml({ language, title: subject, ...paragraphs, ...main }),
+    subject: mail.title,
+    text: `${mail.intro}\n\n${secret}\n\n${mail.detail}\n\n${ignore}\n`,
+    html: renderHtml({ ...mail, main }),
   };
+}
+
+export interface NoticeContent {
+  kind: NoticeKind;
+  channel: Message['channel'];
+  language: Language;
+  appName: string;
+  notice: Notice;
+}
+
+/** Writes the texts of a notice in its language. */
+export function renderNotice({ kind, channel, language, appName, notice }: NoticeContent): Rendered {
+  const { things, unexpected, ...kinds } = noticeTexts[language];
+  const { subject, intro, sms, advice = unexpected } = kinds[kind];
+  const removed = (notice.removed ?? []).map((thing) => things[thing]);
+  const list = new Intl.ListFormat(language, { type: 'conjunction' }).format(removed);
+  const fill = filler(appName, { address: notice.address ?? '', removed: list });
+  if (channel === 'phone') return { subject: fill(subject), text: fill(sms) };
+  const format = { dateStyle: 'long', timeStyle: 'short', timeZone: 'UTC' } as const;
+  const time = `${new Intl.DateTimeFormat(language, format).format(notice.at)} UTC`;
+  const mail = {
+    language,
+    title: fill(subject),
+    intro: fill(intro),
+    detail: notice.browser ? `${time} · ${notice.browser}` : time,
+    footer: fill(advice),
+  };
+  return {
+    subject: mail.title,
+    text: `${mail.intro}\n\n${mail.detail}\n\n${mail.footer}\n`,
+    html: renderHtml(mail),
+  };
+}
+
+/** Returns what puts values into texts. What a value holds is never taken for a template. */
+function filler(appName: string, values: Readonly<Record<string, string>>): (text: string) => string {
+  // One line: the name goes into a header of the mail.
+  const app = appName.replace(/[\p{Cc}\s]+/gu, ' ').trim();
+  const all: Readonly<Record<string, string>> = { ...values, app };
+  return (text) => text.replace(/\{(\w+)\}/g, (_, name: string) => all[name] ?? '');
 }
 
 /** Names a span of time in the largest unit that it fills twice, or in minutes, rounded down: never longer than it is. */

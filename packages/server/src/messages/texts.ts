@@ -1,10 +1,10 @@
 /**
- * The texts of messages. `{app}` is the app's name, `{code}` the code or link, `{account}` the masked address of the
+ * The texts of codes and links. `{app}` is the app's name, `{code}` the code or link, `{account}` the masked address of the
  * account that a link is for, `{duration}` a span such as “5 minutes”.
  *
  * @module
  */
-import type { Language, MessageKind } from '../delivery/delivery.ts';
+import type { Language, SecretKind } from '../delivery/delivery.ts';
 
 interface KindTexts {
   subject: string;
@@ -15,7 +15,7 @@ interface KindTexts {
   sms: string;
 }
 
-type LanguageTexts = { valid: string; ignore: string } & Record<MessageKind, KindTexts>;
+type LanguageTexts = { valid: string; ignore: string } & Record<SecretKind, KindTexts>;
 
 export const texts: Record<Language, LanguageTexts> = {
   de: {
