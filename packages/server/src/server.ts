@@ -20,6 +20,7 @@ import { requireSecret } from './storage/binding.ts';
 import { openStorage, type Use } from './storage/database.ts';
 import { changeSecret, sweep, voidSecrets } from './storage/maintenance.ts';
 import { createSecrets } from './storage/secrets.ts';
+import { isPlainPath } from './urls.ts';
 import { importUsers } from './users/import.ts';
 
 /** A Passage service. */
@@ -116,6 +117,7 @@ function assemble(
   const answer: PassageServer['fetch'] = async (request, connection) => {
     try {
       const url = new URL(request.url);
+      if (!isPlainPath(url.pathname)) return new WireError('not_found').toResponse();
       const below = url.pathname === basePath || url.pathname.startsWith(`${basePath}/`);
       const related = url.pathname === relatedOriginsPath;
       if (!below && !related) {

@@ -92,3 +92,19 @@ function findKeyHashFault(text: string): string | undefined {
       : `must have the hash in base64url without padding: ${keyHash}${right}`;
   return `must be ${keyHash} and the SHA-256 hash of the app's signing certificate in base64url without padding, 43 characters`;
 }
+
+/**
+ * True for a path in its one plain spelling. Any other spelling of a path (`//`, `\\`, dot segments, encoded letters or slashes,
+ * broken or control characters) might pass a guard in front of the server that does not read it as the server does.
+ *
+ * @see RFC 3986 §6.2.2
+ */
+export function isPlainPath(path: string): boolean {
+  if (/\\|\/\/|\/\.\.?(?:\/|$)/.test(path)) return false;
+  if (/%(?:2[d-f]|3\d|[46][1-9a-f]|[57][\da]|5[cf]|7e)/i.test(path)) return false;
+  try {
+    return !/\p{Cc}/u.test(decodeURIComponent(path));
+  } catch {
+    return false;
+  }
+}

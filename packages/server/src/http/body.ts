@@ -22,16 +22,33 @@ export async function readBody<Body>(
   if (text !== '' && type !== 'application/json' && !untyped) {
     throw new WireError('invalid_request', 'content-type: must be application/json.');
   }
-  return check(schema, withoutNulls(parse(text)));
+  const body = parse(text);
+  requireTexts(body);
+  return check(schema, withoutNulls(body));
 }
 
 /** Checks the query. A parameter given several times arrives as a list, which most schemas refuse. */
 export function readQuery<Query>(url: URL, schema: z.ZodType<Query>): Query {
+  requireTexts([...url.searchParams].flat());
   const entries = [...new Set(url.searchParams.keys())].map((name) => {
     const values = url.searchParams.getAll(name);
     return [name, values.length > 1 ? values : values[0]];
   });
   return check(schema, Object.fromEntries(entries));
+}
+
+/** Refuses texts that no field allows: with control characters besides tabs and line breaks, or with half a surrogate pair. */
+function requireTexts(value: unknown): void {
+  const rest = [value];
+  // Not by recursion: a body may be nested deeper than the stack.
+  while (rest.length) {
+    const one = rest.pop();
+    if (typeof one === 'string' && (/(?![\t\n\r])\p{Cc}/u.test(one) || !one.isWellFormed())) {
+      throw new WireError('invalid_request', 'The request contains characters that are not allowed');
+    }
+    if (typeof one !== 'object' || one === null) continue;
+    for (const [name, member] of Object.entries(one)) rest.push(name, member);
+  }
 }
 
 async function readText(request: Request): Promise<string> {

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { WireError } from '../errors.ts';
+import { isPlainPath } from '../urls.ts';
 import { collectBody } from './body.ts';
 
 type MountedRequest = IncomingMessage & {
@@ -38,8 +39,10 @@ async function toRequest(req: MountedRequest, origin: string): Promise<Request> 
   // HTTP/2 pseudo headers are no header fields.
   for (const [name, value] of fieldsOf(req)) if (!name.startsWith(':')) headers.append(name, value);
   const method = req.method ?? 'GET';
-  // `//host/path` is a path here, not another host.
-  const path = (req.originalUrl ?? req.url ?? '/').replace(/^\/{2,}/, '/');
+  // RFC 9112 §3.2.2: a proxy may send the whole URL.
+  const path = (req.originalUrl ?? req.url ?? '/').replace(/^https?:\/\/[^/?#]*/i, '');
+  // Before `URL` makes it plain.
+  if (!isPlainPath(path.split('?', 1)[0] ?? '')) throw new WireError('not_found');
   const body = method === 'GET' || method === 'HEAD' ? undefined : await readBody(req);
   return new Request(new URL(path, origin), { method, headers, body: (body ?? null) as BodyInit | null });
 }

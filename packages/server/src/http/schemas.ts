@@ -264,7 +264,14 @@ export const bodies = {
   deviceStart: z.object({
     authenticator_attachment: z.enum(['platform', 'cross-platform', 'any']).optional(),
   }),
-  deviceRename: z.object({ friendly_name: z.string().trim().min(1, 'cannot be blank').max(64) }),
+  deviceRename: z.object({
+    friendly_name: z
+      .string()
+      .trim()
+      .min(1, 'cannot be blank')
+      .max(64)
+      .regex(/^\P{Cc}*$/u),
+  }),
   newEmail: z.object({
     new_email: text,
     language: text.optional(),

@@ -222,7 +222,9 @@ function links(base: string, query: Query, total: number) {
 }
 
 function readInteger(value: string): number | undefined {
-  return /^-?\d{1,15}$/.test(value) ? Number(value) : undefined;
+  const number = /^-?\d{1,10}$/.test(value) ? Number(value) : Number.NaN;
+  // Larger ones do not fit the column.
+  return Math.abs(number) < 2 ** 31 ? number : undefined;
 }
 
 function readBoolean(value: string): number | undefined {

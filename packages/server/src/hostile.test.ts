@@ -1,0 +1,195 @@
+import { connect } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { describeDatabases } from '../test/databases.ts';
+import { TestServer } from '../test/server.ts';
+import type { Route } from './http/routes.ts';
+import { authRoutes, managementRoutes } from './router.ts';
+
+const ada = 'ada@example.com';
+
+/** Texts that some database, URL parser or regular expression has stumbled over. */
+const texts = [
+  '\u0000',
+  'a\u0000b',
+  'ada\u0000@example.com',
+  'ada@example.com\u0000',
+  '\u0001\u001b[31m',
+  'a\u007fb',
+  'a\u0085b',
+  '\ud800',
+  'a\udfffb',
+  '\ufeff\u202e\u200b',
+  "'; drop table users; --",
+  '%00',
+  '%',
+  '\\',
+  '*%_\\',
+  '__proto__',
+  '99999999999',
+  '-1',
+  '1e400',
+  'gt:99999999999999999999',
+  'like:\u0000',
+  '9999-99-99T99:99:99Z',
+  'x'.repeat(5_000),
+];
+const others = [
+  null,
+  true,
+  2 ** 53,
+  -(2 ** 31) - 1,
+  1.5,
+  [],
+  [[]],
+  {},
+  { $ne: 1 },
+  { __proto__: null, a: '\u0000' },
+];
+
+const shapeOf = (schema: unknown): string[] =>
+  schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
+
+/** Values that a field takes, so that the hostile one is what is looked at. */
+const usual: Readonly<Record<string, unknown>> = {
+  identifier: ada,
+  email: 'eve@example.com',
+  new_email: 'eve@example.com',
+  new_phone: '+12025550123',
+  user_metadata: {},
+  friendly_name: 'Phone',
+};
+
+describeDatabases('hostile input', (make) => {
+  const call = async (route: Route, path: string, given?: object) => {
+    const body = route.method === 'GET' ? undefined : given;
+    const managed = managementRoutes.includes(route);
+    const options = managed || route.access !== 'user' ? {} : { token };
+    return managed ? server.manage(route.method, path, body) : server.auth(route.method, path, body, options);
+  };
+
+  let server: TestServer;
+  let token: string;
+  beforeAll(async () => {
+    const name = { fieldName: 'name', type: 'string', registration: true, profile: true } as const;
+    server = await TestServer.start(make, { app: { userMetadataSchema: [name] } });
+    ({ token } = await server.signIn(ada));
+  });
+  afterAll(() => server[Symbol.asyncDispose]());
+
+  const params = (path: string, value: string) => path.replaceAll(/\{\w+\}/g, value);
+
+  it.each(
+    [...authRoutes, ...managementRoutes].map((route) => [route.method, route.path || '/', route] as const),
+  )(
+    'is refused by %s %s, and is no accident of the server',
+    async (_method, _path, route) => {
+      const answers: [what: string, status: number][] = [];
+      for (const text of texts) {
+        const encoded = encodeURIComponent(text.toWellFormed());
+        if (route.path.includes('{')) {
+          answers.push([`path ${encoded}`, (await call(route, params(route.path, encoded), {})).status]);
+        }
+        for (const name of [...shapeOf(route.query), 'unknown']) {
+          const query = `?${name}=${encoded}&${encoded}=1`;
+          const { status } = await call(route, params(route.path, 'x') + query, route.body && usual);
+          if (route.query && /\p{Cc}/u.test(text)) expect([400, 404], `${name} ${encoded}`).toContain(status);
+          answers.push([`query ${name} ${encoded}`, status]);
+        }
+      }
+      for (const name of route.body ? [...shapeOf(route.body), 'user_metadata.name'] : []) {
+        const [first = '', second] = name.split('.');
+        for (const value of [...texts, ...others]) {
+          const body = { ...usual, [first]: second ? { [second]: value } : value };
+          const { status } = await call(route, params(route.path, 'x'), body);
+          answers.push([`body ${name} ${JSON.stringify(value).slice(0, 60)}`, status]);
+        }
+      }
+      expect(answers.filter(([, status]) => status >= 500)).toEqual([]);
+      expect(server.log.filter((line) => line.startsWith('Request failed'))).toEqual([]);
+    },
+    120_000,
+  );
+
+  it.each([
+    ['[', 60_000],
+    ['{"a":', 10_000],
+  ])('is no accident where a body is nested: %s', async (opening, depth) => {
+    const body =
+      opening.repeat(depth) +
+      (opening === '[' ? '' : '1') +
+      (opening === '[' ? ']' : '}').repeat(depth === 60_000 ? 0 : depth);
+    expect((await server.auth('POST', '/login/otp', body)).status).toBe(400);
+    const nested = `{"identifier":"${ada}","user_metadata":{"name":${'['.repeat(20_000)}${']'.repeat(20_000)}}}`;
+    expect((await server.auth('POST', '/users', nested)).status).toBe(400);
+  });
+
+  it('of numbers beyond the column is 400', async () => {
+    for (const value of ['gt:99999999999', 'lt:-99999999999', '2147483648', 'eq:999999999999999'])
+      expect((await server.manage('GET', `/users?login_count=${value}`)).status, value).toBe(400);
+    for (const value of ['gt:2147483647', 'lt:-2147483647', '0'])
+      expect((await server.manage('GET', `/users?login_count=${value}`)).status, value).toBe(200);
+  });
+
+  it('makes one of two users that claim an address at once, and refuses the other', async () => {
+    const claims = ['a', 'b', 'c', 'd', 'e', 'f'];
+    const made = await Promise.all(
+      claims.map((name) => server.manage('POST', '/users', { email: `${name}@example.com` })),
+    );
+    const patches = await Promise.all(
+      made.map(({ body }) => server.manage('PATCH', `/users/${body.user.id}`, { email: 'one@example.com' })),
+    );
+    expect(patches.map(({ status }) => status).sort()).toEqual([200, 400, 400, 400, 400, 400]);
+    expect(server.log.filter((line) => line.startsWith('Request failed'))).toEqual([]);
+  });
+});
+
+describe('paths', () => {
+  const memory = async () => ({ location: ':memory:', drop: async () => {} });
+
+  /** Sends a request line as it stands: `fetch` would make the path plain. */
+  async function send(port: number, target: string, key: string): Promise<number> {
+    const socket = connect(port, '127.0.0.1');
+    socket.end(
+      `GET ${target} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${key}\r\nConnection: close\r\n\r\n`,
+    );
+    let answer = '';
+    for await (const chunk of socket) answer += chunk;
+    return Number(/^HTTP\/1\.1 (\d+)/.exec(answer)?.[1]);
+  }
+
+  it('answer in one spelling only, so that no guard in front is bypassed', async () => {
+    await using server = await TestServer.start(memory);
+    const { port } = await server.server.listen({ port: 0, host: '127.0.0.1' });
+    const status = (target: string) => send(port, target, server.apiKey);
+    const users = `/passage/api/v1/apps/${server.appId}/users`;
+    for (const plain of ['/passage/metrics', users, `${users}?a=//..%2f`, `http://x${users}`])
+      expect(await status(plain), plain).toBe(200);
+    for (const other of [
+      '/passage//metrics',
+      '//passage/metrics',
+      '/passage\\metrics',
+      '/passage/./metrics',
+      '/passage/x/../metrics',
+      '/passage/metric%73',
+      '/passage/%6Detrics',
+      '/passage%2fmetrics',
+      '/passage%5Cmetrics',
+      '/passage/%2e/metrics',
+      '/passage/x/%2E%2e/metrics',
+      '/passage/metrics/.',
+      '/passage/metrics/..',
+      '/passage/metrics%00',
+      '/passage/metrics%0a',
+      '/passage/metrics%zz',
+      '/passage/metrics%c3',
+      '/passage/metrics%c2%85',
+      `/passage/api/v1/apps/${server.appId}//users`,
+      `/passage/api/v1/apps/${server.appId}/user%73`,
+      `/passage/api/v1/%61pps/${server.appId}/users`,
+      `/passage/login/../api/v1/apps/${server.appId}/users`,
+      `http://x/passage//metrics`,
+    ])
+      expect(await status(other), other).toBe(404);
+  });
+});
