@@ -7,6 +7,7 @@ import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { hour } from './hour.mjs';
 
 const core = fileURLToPath(new URL('../../packages/core', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'passage-runtimes-'));
@@ -24,7 +25,9 @@ function installed(name, path) {
 }
 
 async function prepare() {
-  copyFileSync(new URL('smoke.mjs', import.meta.url), join(folder, 'smoke.mjs'));
+  for (const name of ['smoke.mjs', 'hour.worker.mjs']) {
+    copyFileSync(new URL(name, import.meta.url), join(folder, name));
+  }
   writeFileSync(join(folder, 'main.mjs'), "import { smoke } from './smoke.mjs';\nawait smoke();\n");
   writeFileSync(
     join(folder, 'worker.mjs'),
@@ -41,10 +44,11 @@ async function prepare() {
 }
 
 /** Bundles as a host of Workers does; an import of `node:` ends it, since a browser has none. */
-function bundleWorker() {
+function bundleWorkers() {
   const conditions = '--conditions=workerd,worker,browser';
   const options = ['--bundle', '--format=esm', '--platform=browser', conditions, '--log-level=error'];
   run(installed('.bin', 'esbuild'), 'worker.mjs', ...options, '--outfile=worker.bundle.mjs');
+  run(installed('.bin', 'esbuild'), 'hour.worker.mjs', ...options, '--outfile=hour.bundle.mjs');
   writeFileSync(
     join(folder, 'worker.capnp'),
     `using Workerd = import "/workerd/workerd.capnp";
@@ -52,6 +56,21 @@ const config :Workerd.Config = (services = [(name = "main", worker = (
   modules = [(name = "worker", esModule = embed "worker.bundle.mjs")],
   compatibilityDate = "2026-01-01",
 ))]);
+`,
+  );
+  writeFileSync(
+    join(folder, 'hour.capnp'),
+    `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    (name = "main", worker = (
+      modules = [(name = "worker", esModule = embed "hour.bundle.mjs")],
+      compatibilityDate = "2026-01-01",
+    )),
+    (name = "internet", network = (allow = ["public", "private"])),
+  ],
+  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
+);
 `,
   );
 }
@@ -67,11 +86,13 @@ const runtimes = {
 
 try {
   await prepare();
-  bundleWorker();
+  bundleWorkers();
   for (const [name, start] of Object.entries(runtimes)) {
     start();
     console.log(`${name}: verified, refused, authenticated`);
   }
+  await hour(installed('.bin', 'workerd'), join(folder, 'hour.capnp'));
+  console.log('workerd: an hour with rotated keys and requests that left');
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

@@ -26,7 +26,7 @@ export function settle<T>(work: () => Awaitable<T>, done: (error?: unknown, valu
 
 /** Returns whether a value is a promise. */
 // Not `instanceof`: `Promise` can be replaced, and a promise mistaken for a value would pass for a caller.
-export function isPromise<T>(value: Awaitable<T>): value is PromiseLike<T> {
+function isPromise<T>(value: Awaitable<T>): value is PromiseLike<T> {
   return typeof (value as { then?: unknown } | undefined)?.then === 'function';
 }
 
@@ -36,7 +36,8 @@ export const grace = 100;
 /**
  * Waits for work that another request started, and returns `undefined` if it takes longer than `milliseconds`.
  *
- * On Workers, the work of a request dies with it and never settles.
+ * On Workers, the work of a request dies with it: it never settles, or rejects for everybody else. So what is waited for
+ * must not reject itself.
  *
  * @internal
  */
@@ -46,5 +47,11 @@ export async function within<T>(milliseconds: number, work: PromiseLike<T>): Pro
     const timer = setTimeout(resolve, milliseconds);
     stop = () => clearTimeout(timer);
   });
-  return Promise.race([work, late]).finally(stop);
+  try {
+    return await Promise.race([work, late]);
+  } catch {
+    return undefined;
+  } finally {
+    stop();
+  }
 }

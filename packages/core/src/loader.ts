@@ -1,4 +1,4 @@
-import { type Awaitable, chain, grace, isPromise, within } from './awaitable.ts';
+import { type Awaitable, grace, within } from './awaitable.ts';
 import type { BoundedCache } from './cache.ts';
 import { ApiError, InvalidTokenError, UserInactiveError } from './errors.ts';
 import { freeze } from './freeze.ts';
@@ -6,12 +6,14 @@ import type { PassageUser } from './models.ts';
 import type { ResolvedOptions } from './options.ts';
 import type { PassageUsers } from './users.ts';
 
-/** Gives the user of a token: at once where it is in memory. @internal */
+/** Returns the user of a token; synchronously if it is in memory. @internal */
 export type LoadUser = (userId: string) => Awaitable<PassageUser>;
 
-/** A user in memory, or on the way there. @internal */
+/** A user in memory, or the call that loads it. @internal */
 export interface LoadedUser {
-  user: Awaitable<PassageUser>;
+  user: PassageUser | undefined;
+  /** Resolves to a function that returns the user, or throws why there is none. */
+  readonly outcome: Promise<() => PassageUser>;
   /** When it expires, in milliseconds since the epoch. A call that takes longer is dead. */
   until: number;
 }
@@ -24,7 +26,7 @@ const longestCall = 10_000;
  *
  * While a user is being loaded, further requests for the same user wait for the same answer.
  *
- * @param cache Memory of the users; whoever changes a user deletes its entry.
+ * @param cache Users in memory. Delete the entry of a user that changes.
  * @internal
  */
 export function createUserLoader(
@@ -33,19 +35,21 @@ export function createUserLoader(
   { userCacheTtl, clock }: ResolvedOptions,
 ): LoadUser {
   function load(userId: string): LoadedUser {
-    const user = users.get(userId).then(
-      (user) => {
+    const outcome = users.get(userId).then(
+      (user): (() => PassageUser) => {
         loaded.user = freeze(user);
         loaded.until = clock() + userCacheTtl * 1000;
-        return user;
+        return () => user;
       },
       (cause) => {
         if (cache.get(userId) === loaded) cache.delete(userId);
         const gone = cause instanceof ApiError && cause.apiCode === 'user_not_found';
-        throw gone ? new InvalidTokenError('user', { cause }) : cause;
+        return () => {
+          throw gone ? new InvalidTokenError('user', { cause }) : cause;
+        };
       },
     );
-    const loaded: LoadedUser = { user, until: clock() + longestCall + grace };
+    const loaded: LoadedUser = { user: undefined, outcome, until: clock() + longestCall + grace };
     cache.set(userId, loaded);
     return loaded;
   }
@@ -53,10 +57,10 @@ export function createUserLoader(
   return function find(userId): Awaitable<PassageUser> {
     const known = cache.get(userId);
     const now = clock();
-    if (!known || now >= known.until) return chain(load(userId).user, checkActive);
-    if (!isPromise(known.user)) return checkActive(known.user);
-    return within(known.until - now, known.user).then((user) => {
-      if (user) return checkActive(user);
+    if (!known || now >= known.until) return load(userId).outcome.then((user) => checkActive(user()));
+    if (known.user) return checkActive(known.user);
+    return within(known.until - now, known.outcome).then((user) => {
+      if (user) return checkActive(user());
       // On Workers, the request that started the call may be gone, and the call with it.
       if (cache.get(userId) === known) cache.delete(userId);
       return find(userId);
