@@ -32,7 +32,8 @@ export default async function startPostgres(): Promise<(() => void) | undefined>
   try {
     writeFileSync(passwordFile, password, { mode: 0o600 });
     if (user) {
-      cpSync(native, home, { recursive: true });
+      // Links as they are: by default they are made to lead back into the project's folder.
+      cpSync(native, home, { recursive: true, verbatimSymlinks: true });
       for (const path of [folder, passwordFile]) chownSync(path, user.uid, user.gid);
     }
     run(
