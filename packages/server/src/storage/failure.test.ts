@@ -207,15 +207,21 @@ describe('SQLite', () => {
     await server.server.close();
   });
 
-  it('waits for a short lock without stopping the process', async () => {
+  it('waits for the lock of another process, and does not stop this one meanwhile', async () => {
     const file = join(folder, 'short.db');
     const server = await TestServer.start(async () => ({ location: file, drop: async () => {} }));
     const link = await server.createLink('ada@example.com');
     const other = new Database(file);
-    other.exec('begin immediate');
-    setTimeout(() => other.exec('rollback'), 200);
+    const holdLock = () => {
+      other.exec('begin immediate');
+      setTimeout(() => other.exec('rollback'), 200);
+    };
+    holdLock();
     const login = await server.auth('PATCH', '/magic-link/activate', { magic_link: link.secret });
     expect(login.status).toBe(200);
+    // One statement, which is no transaction.
+    holdLock();
+    expect((await server.manage('POST', '/users', { email: 'grace@example.com' })).status).toBe(201);
     other.close();
     await server.server.close();
   });

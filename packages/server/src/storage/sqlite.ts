@@ -1,7 +1,13 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, realpathSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { SqliteDialect, SqliteDriver } from 'kysely';
+import {
+  type CompiledQuery,
+  type DatabaseConnection,
+  type QueryResult,
+  SqliteDialect,
+  SqliteDriver,
+} from 'kysely';
 import type { Database } from 'libsql';
 import { loadDriver } from './driver.ts';
 import { failureOf } from './failure.ts';
@@ -125,7 +131,7 @@ export async function lockFile(location: string): Promise<() => void> {
   }
 }
 
-/** Takes the write lock at the start of a transaction, so that none fails halfway because another process writes. */
+/** Takes the write lock before the first write, so that no transaction fails halfway because another process writes. */
 export class ImmediateSqliteDialect extends SqliteDialect {
   readonly #database: Database;
 
@@ -135,9 +141,42 @@ export class ImmediateSqliteDialect extends SqliteDialect {
   }
 
   override createDriver() {
-    const driver = new SqliteDriver({ database: this.#database as never });
-    driver.beginTransaction = () => begin(this.#database);
+    const database = this.#database;
+    const driver = new SqliteDriver({ database: database as never });
+    driver.beginTransaction = () => begin(database);
+    const acquire = driver.acquireConnection.bind(driver);
+    driver.acquireConnection = async () => new PatientConnection(await acquire(), database);
     return driver;
+  }
+}
+
+/** Gives writes outside transactions one of their own, so that they, too, wait for the lock without stopping the process. */
+class PatientConnection implements DatabaseConnection {
+  readonly #connection: DatabaseConnection;
+  readonly #database: Database;
+
+  constructor(connection: DatabaseConnection, database: Database) {
+    this.#connection = connection;
+    this.#database = database;
+  }
+
+  async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
+    const writes = /^(Insert|Update|Delete)QueryNode$/.test(query.query.kind);
+    if (!writes || this.#database.inTransaction) return this.#connection.executeQuery<Row>(query);
+    await begin(this.#database);
+    try {
+      const result = await this.#connection.executeQuery<Row>(query);
+      this.#database.exec('COMMIT');
+      return result;
+    } catch (error) {
+      // SQLite may have rolled back by itself, as when the disk is full.
+      if (this.#database.inTransaction) this.#database.exec('ROLLBACK');
+      throw error;
+    }
+  }
+
+  streamQuery<Row>(query: CompiledQuery, chunkSize?: number): AsyncIterableIterator<QueryResult<Row>> {
+    return this.#connection.streamQuery<Row>(query, chunkSize);
   }
 }
 
