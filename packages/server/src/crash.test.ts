@@ -7,6 +7,7 @@ import Database from 'libsql';
 import { afterAll, describe, expect, it } from 'vitest';
 import { built, portOf, type Run, run } from '../test/process.ts';
 import { secret } from '../test/server.ts';
+import { createPassageServer } from './index.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'passage-crash-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -143,6 +144,15 @@ describe.skipIf(!built)('A crash (needs a build)', () => {
     `loses nothing that was acknowledged, and lets nothing be used again (${rounds} times)`,
     async () => {
       const file = join(folder, 'killed.db');
+      // A used token is to be refused at once.
+      const app = { id: 'app', apiKey, refreshReuseInterval: 0 };
+      const first = await createPassageServer({
+        baseUrl: 'http://localhost:3000',
+        secret,
+        database: file,
+        app,
+      });
+      await first.close();
       let acknowledged = 0;
       for (let round = 0; round < rounds; round += 1) {
         const done: Acknowledged = { emails: [], links: [], used: [], good: new Set() };

@@ -20,7 +20,7 @@ describeDatabases('Storage', (make) => {
     const database = await make();
     const location = database.location === ':memory:' ? name : database.location;
     const keep = async () => ({ location, drop: async () => {} });
-    const first = await TestServer.start(keep);
+    const first = await TestServer.start(keep, { app: { refreshReuseInterval: 0 } });
     const { refreshToken, authenticator } = await first.register('ada@example.com');
     const link = await first.createLink('ada@example.com');
     await first.auth('PATCH', '/magic-link/activate', { magic_link: link.secret });
@@ -256,7 +256,8 @@ describe('PostgreSQL', () => {
 
   it('lets a second process go on where the first one was', async () => {
     const database = await makeSchema(postgres());
-    const first = await TestServer.start(async () => database, { rateLimits: {} });
+    const app = { refreshReuseInterval: 0 };
+    const first = await TestServer.start(async () => database, { rateLimits: {}, app });
     const second = await createPassageServer({ baseUrl, secret, database: database.location });
     const call = async (path: string, body: object) => {
       const init = {
