@@ -1,4 +1,5 @@
 import { type IncomingHttpHeaders, request } from 'node:http';
+import { connect, type IncomingHttpHeaders as Http2Headers } from 'node:http2';
 
 export interface Answer {
   status: number;
@@ -32,4 +33,29 @@ export function send(origin: string, path: string, call: Call = {}): Promise<Ans
     req.on('error', reject);
     req.end(body);
   });
+}
+
+/** The same over HTTP/2, without TLS. */
+export function sendHttp2(origin: string, path: string, call: Call = {}): Promise<Answer> {
+  const { method = 'GET', headers = {}, body, signal } = call;
+  const client = connect(origin);
+  return new Promise<Answer>((resolve, reject) => {
+    client.on('error', reject);
+    const stream = client.request({ ':path': path, ':method': method, ...headers }, { signal });
+    let text = '';
+    let answered: Http2Headers = {};
+    stream.setEncoding('utf8');
+    stream.on('response', (received) => {
+      answered = received;
+    });
+    stream.on('data', (chunk: string) => {
+      text += chunk;
+    });
+    stream.on('error', reject);
+    stream.on('end', () => {
+      const { ':status': status, ...rest } = answered;
+      resolve({ status: Number(status), headers: rest as IncomingHttpHeaders, text });
+    });
+    stream.end(body);
+  }).finally(() => client.destroy());
 }

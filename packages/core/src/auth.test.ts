@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { describe, expect, it, vi } from 'vitest';
-import { internalAuthenticate, isPassageError, requirePrincipal } from './index.ts';
+import { internalAuthenticate, internalSettle, isPassageError, requirePrincipal } from './index.ts';
 import { Issuer, json, key } from './issuer.fixture.ts';
 
 const noCredentials = {
@@ -142,7 +142,7 @@ describe('RFC 6750 §2.1: the Authorization header', () => {
     await expect(auth.authenticate(nothing)).rejects.toMatchObject(noCredentials);
     await expect(
       new Promise((resolve) =>
-        internalAuthenticate({ auth }, null, { rawHeaders: null as never }, (error) => resolve(error)),
+        internalSettle(() => internalAuthenticate({ auth }, null, { rawHeaders: null as never }), resolve),
       ),
     ).resolves.toMatchObject(noCredentials);
   });
@@ -327,7 +327,7 @@ describe('the tokenSource option', () => {
       },
     });
     const outcome = await new Promise((resolve) =>
-      internalAuthenticate({ auth }, {}, {}, (error) => resolve(error)),
+      internalSettle(() => internalAuthenticate({ auth }, {}, {}), resolve),
     );
     expect(outcome).toBeTypeOf('object');
     expect(outcome).not.toBeNull();
@@ -343,8 +343,9 @@ describe('the callback of the adapters', () => {
     const ask = () => {
       let before = true;
       const outcome = new Promise((resolve) => {
-        internalAuthenticate({ auth }, headers, { loadUser: true }, (error, principal) =>
-          resolve([before, error, principal?.user.email]),
+        internalSettle(
+          () => internalAuthenticate({ auth }, headers, { loadUser: true }),
+          (error, principal) => resolve([before, error, principal?.user.email]),
         );
       });
       before = false;
@@ -362,8 +363,9 @@ describe('the callback of the adapters', () => {
     const headers = { authorization: `Bearer ${await issuer.sign()}` };
     const userIdOf = (other: typeof auth) =>
       new Promise((resolve) =>
-        internalAuthenticate({ auth: other }, headers, {}, (error, principal) =>
-          resolve(error ?? principal?.userId),
+        internalSettle(
+          () => internalAuthenticate({ auth: other }, headers, {}),
+          (error, principal) => resolve(error ?? principal?.userId),
         ),
       );
     const foreign = { authenticate: (...args) => auth.authenticate(...args) } as typeof auth;
@@ -378,7 +380,10 @@ describe('the callback of the adapters', () => {
     const { auth } = issuer.passage();
     const outcomeOf = (headers: Record<string, string>, optional = false) =>
       new Promise((resolve) =>
-        internalAuthenticate({ auth }, headers, { optional }, (...outcome) => resolve(outcome)),
+        internalSettle(
+          () => internalAuthenticate({ auth }, headers, { optional }),
+          (...outcome) => resolve(outcome),
+        ),
       );
     expect(await outcomeOf({}, true)).toEqual([undefined, undefined]);
     expect(await outcomeOf({})).toEqual([expect.objectContaining(noCredentials)]);

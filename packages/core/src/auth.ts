@@ -1,6 +1,6 @@
 import type { CallApi } from './api.ts';
-import { type Awaitable, chain, settle } from './awaitable.ts';
-import { UnauthenticatedError } from './errors.ts';
+import { type Awaitable, chain } from './awaitable.ts';
+import { ForbiddenError, UnauthenticatedError } from './errors.ts';
 import { findToken } from './headers.ts';
 import type { LoadUser } from './loader.ts';
 import { type CreateMagicLinkArgs, createMagicLink, type MagicLinkOptions } from './magiclink.ts';
@@ -15,8 +15,13 @@ import { Principal } from './principal.ts';
 import type { PassageClaims } from './token.ts';
 import type { VerifyToken } from './verify.ts';
 
-/** Receives the outcome of an authentication: an error, or who is calling. @internal */
-export type AuthenticateCallback = (error?: unknown, principal?: Principal) => void;
+/** Decides whether a caller may go on. Only `true` lets them; what it throws or rejects with is passed on as it is. */
+export type Authorize = (principal: Principal) => boolean | Promise<boolean>;
+
+/** How an adapter authenticates a request: all of `authorize` must allow it. @internal */
+export interface InternalOptions extends AuthenticateOptions {
+  authorize?: readonly Authorize[] | undefined;
+}
 
 /** What the parts of a client share. @internal */
 export interface AuthParts {
@@ -135,22 +140,38 @@ export class PassageAuth {
 }
 
 /**
- * Authenticates a request as {@link PassageAuth.authenticate} does, for the adapters of this project.
+ * Authenticates a request as {@link PassageAuth.authenticate} does, and asks `authorize`, for the adapters of this project.
  *
- * Calls `done` before it returns if token and user are in memory, which saves the request a turn of the event loop.
+ * Returns the outcome, or throws, at once if token and user are in memory, which saves the request a turn of the event
+ * loop.
  *
  * @internal
  */
 export function internalAuthenticate(
   { auth }: { readonly auth: PassageAuth },
   headers: RequestHeaders | null | undefined,
-  options: AuthenticateOptions,
-  done: AuthenticateCallback,
-): void {
+  options: InternalOptions,
+): Awaitable<Principal | undefined> {
   // A client may come from another copy of this package, or have its method replaced by a test.
   const own = auth.authenticate === PassageAuth.prototype.authenticate;
-  settle<Principal | undefined>(
-    () => (own ? find(auth, headers, options) : auth.authenticate(headers, options)),
-    done,
+  const { authorize, ...how } = options;
+  const caller = own ? find(auth, headers, options) : auth.authenticate(headers, how);
+  return authorize?.length ? chain(caller, (principal) => requireAllowed(principal, authorize)) : caller;
+}
+
+function requireAllowed(
+  principal: Principal | undefined,
+  checks: readonly Authorize[],
+): Awaitable<Principal> {
+  // Optional authentication lets guests pass, but nobody can say what a guest may do.
+  if (!principal) throw new UnauthenticatedError();
+  return checks.reduce<Awaitable<Principal>>(
+    (before, check) => chain(before, () => chain<boolean, Principal>(check(principal), requireTrue)),
+    principal,
   );
+
+  function requireTrue(allowed: boolean): Principal {
+    if (allowed !== true) throw new ForbiddenError();
+    return principal as Principal;
+  }
 }

@@ -11,6 +11,7 @@ export type PassageErrorCode =
   | 'ERR_PASSAGE_INVALID_REQUEST'
   | 'ERR_PASSAGE_INVALID_TOKEN'
   | 'ERR_PASSAGE_USER_INACTIVE'
+  | 'ERR_PASSAGE_FORBIDDEN'
   | 'ERR_PASSAGE_UNAVAILABLE'
   | 'ERR_PASSAGE_API';
 
@@ -175,6 +176,22 @@ export class UserInactiveError extends Refusal {
 
   constructor(options?: ErrorOptions) {
     super('The user is deactivated', options);
+  }
+}
+
+/**
+ * The caller is known, but `authorize` returned false.
+ *
+ * Without `WWW-Authenticate`: `insufficient_scope` (RFC 6750 §3.1) asks for a token with more rights, and Passage tokens
+ * have no rights that another one could add.
+ */
+export class ForbiddenError extends PassageError {
+  override readonly name = 'ForbiddenError';
+  readonly code = 'ERR_PASSAGE_FORBIDDEN';
+  readonly status = 403;
+
+  constructor(options?: ErrorOptions) {
+    super('The user is not allowed to do this', options);
   }
 }
 

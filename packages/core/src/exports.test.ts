@@ -5,6 +5,7 @@ it('has the public names', () => {
   expect(Object.keys(core).sort()).toMatchInlineSnapshot(`
     [
       "ApiError",
+      "ForbiddenError",
       "InvalidRequestError",
       "InvalidTokenError",
       "MagicLinkChannel",
@@ -19,7 +20,10 @@ it('has the public names', () => {
       "UserStatus",
       "WebAuthnType",
       "internalAuthenticate",
+      "internalChain",
       "internalCheckNames",
+      "internalCheckRoute",
+      "internalSettle",
       "isPassageError",
       "isPreflight",
       "requirePrincipal",

@@ -5,9 +5,11 @@
  */
 export type { CallOptions } from './api.ts';
 export { internalCheckNames } from './arguments.ts';
-export { internalAuthenticate, type PassageAuth } from './auth.ts';
+export { type Authorize, internalAuthenticate, type PassageAuth } from './auth.ts';
+export { chain as internalChain, settle as internalSettle } from './awaitable.ts';
 export {
   ApiError,
+  ForbiddenError,
   InvalidRequestError,
   InvalidTokenError,
   isPassageError,
@@ -36,7 +38,7 @@ export type {
   RequestHeaders,
   TokenSource,
 } from './options.ts';
-export { type AdapterOptions, Passage } from './passage.ts';
+export { type AdapterOptions, internalCheckRoute, Passage, type RouteOptions } from './passage.ts';
 export { Principal, requirePrincipal } from './principal.ts';
 export type { PassageClaims } from './token.ts';
 export type { CreateUserArgs, PassageUsers, UpdateUserArgs } from './users.ts';

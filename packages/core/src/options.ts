@@ -82,10 +82,11 @@ export interface AuthenticateOptions {
    */
   method?: string | undefined;
   /**
-   * Names and values of the headers as they came, Node's `req.rawHeaders`, where `headers` is `req.headers`: it holds
-   * the first of several `Authorization` headers only, and with these, a request that has several is refused.
+   * Names and values of the headers as they came, Node's `req.rawHeaders`. `req.headers` holds only the first of several
+   * `Authorization` headers; with these, a request that has several is refused. They are read instead of `headers` where
+   * those are missing, as on some function platforms.
    */
-  rawHeaders?: readonly string[] | undefined;
+  rawHeaders?: readonly string[] | null | undefined;
 }
 
 /** The names of all options of a client. @internal */

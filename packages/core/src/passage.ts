@@ -1,6 +1,6 @@
 import { type CallApi, type CallOptions, createApi } from './api.ts';
 import { checkBoolean, internalCheckNames } from './arguments.ts';
-import { PassageAuth } from './auth.ts';
+import { type Authorize, PassageAuth } from './auth.ts';
 import { BoundedCache } from './cache.ts';
 import { createCheck } from './check.ts';
 import { createUserLoader, type LoadedUser } from './loader.ts';
@@ -10,18 +10,43 @@ import { PassageUsers } from './users.ts';
 import { createVerifier } from './verify.ts';
 import { fromWire } from './wire.ts';
 
-/** Options of a framework adapter: those of the client, or a client, and how to authenticate. */
-export interface AdapterOptions extends PassageOptions {
-  /** A client to reuse; other client options are then ignored. */
-  passage?: Passage | undefined;
+/** How a route is protected. */
+export interface RouteOptions {
   /** Let requests without credentials pass. Bad credentials are refused all the same. Default is false. */
   optional?: boolean | undefined;
+  /** Load the user, and refuse deleted and deactivated ones. Default is the client's `loadUser`. */
+  loadUser?: boolean | undefined;
+  /**
+   * Decides whether the caller may go on: anything but `true` is 403, and an error it throws is passed on. Requests
+   * without credentials are then refused, also where they are optional. Default is to allow every authenticated caller.
+   */
+  authorize?: Authorize | undefined;
 }
 
-const adapterNames = { passage: true, optional: true } satisfies Record<
-  Exclude<keyof AdapterOptions, keyof PassageOptions>,
+/** Options of a framework adapter: those of the client, or a client, and how routes are protected. */
+export interface AdapterOptions extends PassageOptions, RouteOptions {
+  /** A client to reuse; other client options are then ignored. */
+  passage?: Passage | undefined;
+}
+
+const routeNames = { optional: true, loadUser: true, authorize: true } satisfies Record<
+  keyof RouteOptions,
   true
 >;
+
+/** @throws TypeError that names the option which is unknown or invalid @internal */
+export function internalCheckRoute(options: RouteOptions): void {
+  internalCheckNames(options, routeNames);
+  checkRoute(options);
+}
+
+function checkRoute({ optional, loadUser, authorize }: RouteOptions): void {
+  checkBoolean('optional', optional);
+  checkBoolean('loadUser', loadUser);
+  if (authorize !== undefined && typeof authorize !== 'function') {
+    throw new TypeError('"authorize" option must be a function');
+  }
+}
 
 function clientOptionsOf(options: AdapterOptions): PassageOptions {
   return Object.fromEntries(Object.entries(options).filter(([name]) => Object.hasOwn(optionNames, name)));
@@ -74,10 +99,9 @@ export class Passage {
    */
   static from(options: AdapterOptions = {}, ...others: string[]): Passage {
     const own = Object.fromEntries(others.map((name) => [name, true]));
-    internalCheckNames(options, { ...optionNames, ...adapterNames, ...own });
-    const { passage, optional, loadUser } = options;
-    checkBoolean('optional', optional);
-    checkBoolean('loadUser', loadUser);
+    internalCheckNames(options, { ...optionNames, ...routeNames, passage: true, ...own });
+    checkRoute(options);
+    const { passage } = options;
     if (passage === undefined) return new Passage(clientOptionsOf(options));
     // Not `instanceof`: it may come from another copy of this package.
     if (typeof passage.auth?.authenticate !== 'function') {

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { InvalidTokenError, internalAuthenticate } from './index.ts';
+import { InvalidTokenError, internalAuthenticate, internalSettle } from './index.ts';
 import { createKey, encode, Issuer, json, key, otherKey, signText } from './issuer.fixture.ts';
 
 function signRaw(header: object, payload: object): Promise<string> {
@@ -46,10 +46,13 @@ describe.each(runtimes)('passage.auth.verifyToken, with %s,', (name, builtin) =>
     const headers = { authorization: `Bearer ${await issuer.sign({ jti: 'new' })}` };
     let userId: string | undefined;
     const outcome = new Promise<void>((resolve, reject) => {
-      internalAuthenticate(passage, headers, {}, (error, principal) => {
-        userId = principal?.userId;
-        error ? reject(error) : resolve();
-      });
+      internalSettle(
+        () => internalAuthenticate(passage, headers, {}),
+        (error, principal) => {
+          userId = principal?.userId;
+          error ? reject(error) : resolve();
+        },
+      );
     });
     expect(userId).toBe(name === 'node:crypto' ? 'user1' : undefined);
     await outcome;

@@ -29,6 +29,9 @@ const startWith =
     app.all('/any-method', count, (req, res) => {
       res.json({ userId: req.passage?.userId });
     });
+    app.all('/answers-preflights', (_req, res) => {
+      res.json({});
+    });
     app.use(passageErrors());
     return listen(app);
   };

@@ -6,9 +6,11 @@
 import {
   type AdapterOptions,
   internalAuthenticate,
+  internalSettle,
   isPassageError,
   isPreflight,
   Passage,
+  type PassageError,
   type Principal,
   requirePrincipal,
 } from '@passage-auth/core';
@@ -28,10 +30,10 @@ declare global {
 /**
  * Returns a middleware that sets `req.passage`, or passes a `PassageError` to `next`.
  *
- * Checked: what `passage.auth.authenticate` checks. Not checked: a CORS preflight, which browsers send without
+ * Checked: what `passage.auth.authenticate` checks, and `authorize`. Not checked: a CORS preflight, which browsers send without
  * credentials, passes with `req.passage` unset.
  *
- * @throws TypeError for an option that is missing or cannot be meant
+ * @throws TypeError if an option is missing or invalid
  * @example
  * ```ts
  * app.use(passageAuth());
@@ -41,10 +43,13 @@ declare global {
 export function passageAuth(options: AdapterOptions = {}): RequestHandler {
   const passage = Passage.from(options);
   const { optional, loadUser } = options;
+  const authorize = options.authorize && [options.authorize];
   return (req, _res, next) => {
     const { headers, rawHeaders, method } = req;
     if (isPreflight(method, headers)) return next();
-    internalAuthenticate(passage, headers, { optional, loadUser, method, rawHeaders }, (error, principal) => {
+    const how = { optional, loadUser, authorize, method, rawHeaders };
+    const work = () => internalAuthenticate(passage, headers, how);
+    internalSettle(work, (error, principal) => {
       if (principal) req.passage = principal;
       next(error);
     });
@@ -79,10 +84,24 @@ export function withPrincipal<
   };
 }
 
-/** Returns an error handler that answers Passage errors as JSON, with their status and headers, and passes on all others. */
-export function passageErrors(): ErrorRequestHandler {
-  return (error, _req, res, next) => {
+/** What {@link passageErrors} takes. */
+export interface PassageErrorsOptions {
+  /** Receives outages (503, 502), with their `cause`, to log them; never the mistakes of callers. Default is to log nothing. */
+  onError?: ((error: PassageError, req: Request) => void) | undefined;
+}
+
+/**
+ * Returns an error handler that answers Passage errors as JSON, with their status and headers, and passes on all others.
+ *
+ * @throws TypeError if `onError` is not a function
+ */
+export function passageErrors({ onError }: PassageErrorsOptions = {}): ErrorRequestHandler {
+  if (onError !== undefined && typeof onError !== 'function') {
+    throw new TypeError('"onError" option must be a function');
+  }
+  return (error, req, res, next) => {
     if (!isPassageError(error) || res.headersSent) return next(error);
+    if (error.status >= 500) onError?.(error, req);
     res.status(error.status).set(error.headers).json(error);
   };
 }

@@ -5,5 +5,5 @@ import * as fastify from './index.ts';
 it('has the public names of core, and its own', () => {
   expect(fastify).toMatchObject(core);
   const own = Object.keys(fastify).filter((name) => !(name in core));
-  expect(own.sort()).toEqual(['authenticate', 'default', 'passage']);
+  expect(own.sort()).toEqual(['authenticate', 'default', 'passage', 'trackRoutes']);
 });

@@ -3,7 +3,13 @@ import fastifyCors from '@fastify/cors';
 import { startPassage, type TestPassage } from '@passage-auth/testing';
 import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import byDefault, { authenticate, Passage, passage as plugin, requirePrincipal } from './index.ts';
+import byDefault, {
+  authenticate,
+  Passage,
+  passage as plugin,
+  requirePrincipal,
+  trackRoutes,
+} from './index.ts';
 
 let passage: TestPassage;
 let app: FastifyInstance;
@@ -242,5 +248,90 @@ describe('@fastify/cors', () => {
     expect(refused.statusCode).toBe(401);
     // Fastify runs hooks in the order of registration: a page can only read a refusal when CORS comes first.
     expect(refused.headers['access-control-allow-origin']).toBe(order === 'before' ? origin : undefined);
+  });
+});
+
+describe('authorize', () => {
+  it('of the scope and of the route must both allow', async () => {
+    await app.register(plugin, { ...passage.options, authorize: (principal) => principal.userId === userId });
+    app.get('/scope', whoami);
+    app.get('/both', { config: { passage: { authorize: async () => true } } }, whoami);
+    app.get('/neither', { config: { passage: { authorize: () => false, optional: true } } }, whoami);
+    app.get('/open', { config: { passage: false } }, whoami);
+    const { headers: others } = await passage.signIn('grace@example.com');
+    expect(await statusOf('/scope', { headers })).toBe(200);
+    expect(await statusOf('/both', { headers })).toBe(200);
+    expect(await statusOf('/both', { headers: others })).toBe(403);
+    expect(await statusOf('/neither', { headers })).toBe(403);
+    expect(await statusOf('/neither')).toBe(401);
+    expect(await statusOf('/open')).toBe(200);
+  });
+
+  it('of a route alone is asked, also by `authenticate` in a hook of the app', async () => {
+    await app.register(plugin, passage.options);
+    const config = { passage: { authorize: () => false } };
+    app.get('/route', { config }, whoami);
+    app.get('/hook', { config: { passage: false }, preHandler: authenticate }, whoami);
+    expect(await statusOf('/route', { headers })).toBe(403);
+    expect(await statusOf('/hook', { headers })).toBe(200);
+    expect(await statusOf('/hook')).toBe(401);
+  });
+
+  it('is refused where it is no function', async () => {
+    await app.register(plugin, passage.options);
+    const config = { passage: { authorize: 'admin' as never } };
+    expect(() => app.get('/', { config }, whoami)).toThrow('"authorize" option must be a function');
+  });
+});
+
+it('has types for every kind of server', async () => {
+  const http2 = fastify({ http2: true });
+  const secure = fastify({ http2: true, https: {} });
+  const https = fastify({ https: {} });
+  await http2.register(plugin, passage.options);
+  http2.get('/', { onRequest: authenticate, config: { passage: false } }, async (request) => {
+    return { userId: requirePrincipal(request).userId };
+  });
+  await https.register(plugin, passage.options);
+  https.get('/', { preHandler: [authenticate] }, async (request) => request.passage?.userId);
+  expect((await http2.inject({ url: '/', headers })).json()).toEqual({ userId });
+  expect((await https.inject({ url: '/' })).statusCode).toBe(401);
+  await secure.register(plugin, passage.options);
+  secure.get('/', { onRequest: authenticate }, async () => ({}));
+  expect((await secure.inject({ url: '/' })).statusCode).toBe(401);
+  for (const kind of [http2, secure, https]) await kind.close();
+});
+
+describe('trackRoutes', () => {
+  it('lists the routes of all scopes with who may call them', async () => {
+    const listRoutes = trackRoutes(app);
+    app.get('/before', whoami);
+    app.register(async (scope) => {
+      scope.register(plugin, { ...passage.options, optional: true });
+      scope.get('/optional', whoami);
+      scope.post('/protected', { config: { passage: { optional: false } } }, whoami);
+      scope.get('/authorized', { config: { passage: { authorize: () => true } } }, whoami);
+      scope.get('/open', { config: { passage: false } }, whoami);
+    });
+    app.register(async (scope) => {
+      scope.route({ method: ['PUT', 'DELETE'], url: '/below', handler: whoami });
+      scope.register(plugin, passage.options);
+    });
+    await app.ready();
+    expect(listRoutes().filter(({ method }) => method !== 'HEAD')).toEqual([
+      { method: 'GET', url: '/authorized', access: 'protected' },
+      { method: 'GET', url: '/before', access: 'public' },
+      { method: 'DELETE', url: '/below', access: 'protected' },
+      { method: 'PUT', url: '/below', access: 'protected' },
+      { method: 'GET', url: '/open', access: 'public' },
+      { method: 'GET', url: '/optional', access: 'optional' },
+      { method: 'POST', url: '/protected', access: 'protected' },
+    ]);
+    expect(listRoutes().filter(({ method }) => method === 'HEAD')).toHaveLength(4);
+  });
+
+  it('is refused where it would miss routes', () => {
+    app.get('/', whoami);
+    expect(() => trackRoutes(app)).toThrow(/before the first route/);
   });
 });

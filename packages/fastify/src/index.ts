@@ -5,27 +5,30 @@
  */
 import {
   type AdapterOptions,
-  type AuthenticateOptions,
+  type Authorize,
   internalAuthenticate,
+  internalChain,
+  internalCheckRoute,
+  internalSettle,
   isPreflight,
   Passage,
   type Principal,
+  type RouteOptions,
 } from '@passage-auth/core';
 import type { FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
+import { settings } from './settings.ts';
 
 export * from '@passage-auth/core';
+export { type ListedRoute, trackRoutes } from './routes.ts';
 
-/** How a route is authenticated, where it differs from its scope. */
-export type RouteAuthentication = Pick<AdapterOptions, 'optional' | 'loadUser'>;
-
-// Symbols, so that no decorator of the app can take the place of what the hook trusts.
-const settings = Symbol('@passage-auth/fastify');
+/** How a route is protected, where it differs from its scope. `authorize` of the scope and of the route must both allow. */
+export type RouteAuthentication = RouteOptions;
 
 // Fastify's own options of `register` come with those of the plugin.
 const registration = ['prefix', 'logLevel', 'logSerializers'];
 
-interface Settings extends RouteAuthentication {
+interface Settings extends RouteOptions {
   readonly passage: Passage;
 }
 
@@ -42,18 +45,24 @@ declare module 'fastify' {
   }
   interface FastifyContextConfig {
     /** `false` leaves the route open; an object says how it differs from its scope. Default is to protect it. */
-    passage?: false | RouteAuthentication | undefined;
+    passage?: false | RouteOptions | undefined;
   }
+}
+
+/** What is read of a request, whether it came over HTTP/1.1, HTTP/2 or TLS. */
+interface AnyRequest extends Pick<FastifyRequest, 'headers' | 'method' | 'routeOptions' | 'passage'> {
+  readonly server: { readonly [settings]?: Settings };
+  readonly raw: { readonly rawHeaders: string[] };
 }
 
 /**
  * Plugin that protects every route of the scope it is registered in, its 404 handler and scopes below included. The
  * order does not matter: Fastify applies the hook to the routes and scopes that were there before, too.
  *
- * Checked: what `passage.auth.authenticate` checks, before the body is read. Not checked: routes with
+ * Checked: what `passage.auth.authenticate` checks, and `authorize`, before the body is read. Not checked: routes with
  * `config: { passage: false }`, and a CORS preflight, which browsers send without credentials.
  *
- * @throws TypeError for an option that is missing or cannot be meant
+ * @throws TypeError if an option is missing or invalid
  * @example
  * ```ts
  * await app.register(passage);
@@ -62,25 +71,18 @@ declare module 'fastify' {
  */
 export const passage = fp<AdapterOptions>(
   async (fastify, options) => {
-    const { optional, loadUser } = options;
-    const own: Settings = { passage: Passage.from(options, ...registration), optional, loadUser };
+    const { optional, loadUser, authorize } = options;
+    const own: Settings = { passage: Passage.from(options, ...registration), optional, loadUser, authorize };
     fastify.decorate('passage', own.passage);
     fastify.decorate(settings, own);
     if (!fastify.hasRequestDecorator('passage')) fastify.decorateRequest('passage', undefined);
+    fastify.addHook('onRoute', ({ config }) => internalCheckRoute(config?.passage || {}));
     fastify.addHook('onRequest', (request, _reply, done) => {
       const route = request.routeOptions.config.passage;
       // A scope below may have a client of its own: the nearest one decides, and has its own hook.
       if (request.server[settings] !== own || route === false || isPreflight(request.method, request.headers))
         return done();
-      internalAuthenticate(
-        own.passage,
-        request.headers,
-        optionsOf(request, own, route),
-        (error, principal) => {
-          request.passage = principal;
-          done(error as Error | undefined);
-        },
-      );
+      internalSettle(() => protect(request, own, route), done as (error?: unknown) => void);
     });
   },
   { name: '@passage-auth/fastify', fastify: '5.x' },
@@ -89,27 +91,32 @@ export const passage = fp<AdapterOptions>(
 export default passage;
 
 /**
- * Sets `request.passage`, or throws a `PassageError`, with the settings of the scope and the route. It is what the
- * plugin does; call it by yourself only to combine it with other ways, as with `@fastify/auth`.
+ * Sets `request.passage`, or throws a `PassageError`, with the settings of the scope and the route. The plugin does the
+ * same; call this directly only to combine strategies, as with `@fastify/auth`.
  *
  * @throws TypeError when the plugin is not registered
  */
-export async function authenticate(request: FastifyRequest): Promise<void> {
+export async function authenticate(request: AnyRequest): Promise<void> {
   const scope = request.server[settings];
   if (!scope) throw new TypeError('The "@passage-auth/fastify" plugin is not registered in this scope');
-  const options = optionsOf(request, scope, request.routeOptions.config.passage);
-  request.passage = await scope.passage.auth.authenticate(request.headers, options);
+  await protect(request, scope, request.routeOptions.config.passage);
 }
 
-function optionsOf(
-  { method, raw }: FastifyRequest,
-  scope: Settings,
-  route: false | RouteAuthentication | undefined,
-): AuthenticateOptions {
-  return {
-    optional: (route || scope).optional ?? scope.optional,
-    loadUser: (route || scope).loadUser ?? scope.loadUser,
-    method,
-    rawHeaders: raw.rawHeaders,
-  };
+function protect(request: AnyRequest, scope: Settings, route: false | RouteOptions | undefined) {
+  const own = route || scope;
+  const caller = internalAuthenticate(scope.passage, request.headers, {
+    optional: own.optional ?? scope.optional,
+    loadUser: own.loadUser ?? scope.loadUser,
+    authorize: checksOf(scope, own),
+    method: request.method,
+    rawHeaders: request.raw.rawHeaders,
+  });
+  return internalChain(caller, (principal) => {
+    request.passage = principal;
+  });
+}
+
+function checksOf(scope: Settings, own: RouteOptions): readonly Authorize[] | undefined {
+  if (!scope.authorize && !own.authorize) return undefined;
+  return [...new Set([scope.authorize, own.authorize])].filter((check) => check !== undefined);
 }

@@ -1,10 +1,19 @@
+import { createServer as createHttp2Server } from 'node:http2';
 import { getRequestListener } from '@hono/node-server';
 import { Hono } from 'hono';
-import { testAdapter } from '../../../tests/contract/contract.ts';
+import { type Setup, testAdapter } from '../../../tests/contract/contract.ts';
 import { listen } from '../../../tests/contract/listen.ts';
 import { passageAuth, requirePrincipal } from './index.ts';
 
-testAdapter('Hono', ({ options, reached }) => {
+testAdapter('Hono', async (setup) => listen(getRequestListener(createApp(setup).fetch)));
+
+testAdapter(
+  'Hono over HTTP/2',
+  async (setup) => listen(getRequestListener(createApp(setup).fetch), createHttp2Server()),
+  { http2: true },
+);
+
+function createApp({ options, reached }: Setup): Hono {
   const app = new Hono();
   app.get('/anyone', passageAuth({ ...options, optional: true }), (c) =>
     c.json({ userId: c.var.passage?.userId ?? null }),
@@ -20,5 +29,6 @@ testAdapter('Hono', ({ options, reached }) => {
     reached();
     return c.json({ userId: c.var.passage?.userId });
   });
-  return listen(getRequestListener(app.fetch));
-});
+  app.all('/answers-preflights', (c) => c.json({}));
+  return app;
+}

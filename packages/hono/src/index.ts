@@ -3,7 +3,13 @@
  *
  * @module @passage-auth/hono
  */
-import { type AdapterOptions, isPreflight, Passage, type Principal } from '@passage-auth/core';
+import {
+  type AdapterOptions,
+  internalAuthenticate,
+  isPreflight,
+  Passage,
+  type Principal,
+} from '@passage-auth/core';
 import type { MiddlewareHandler } from 'hono';
 
 export * from '@passage-auth/core';
@@ -18,10 +24,10 @@ declare module 'hono' {
 /**
  * Returns a middleware that sets `c.var.passage`, or throws a `PassageError`, which Hono answers as it is.
  *
- * Checked: what `passage.auth.authenticate` checks. Not checked: a CORS preflight, which browsers send without
+ * Checked: what `passage.auth.authenticate` checks, and `authorize`. Not checked: a CORS preflight, which browsers send without
  * credentials, passes with `c.var.passage` unset.
  *
- * @throws TypeError for an option that is missing or cannot be meant
+ * @throws TypeError if an option is missing or invalid
  * @example
  * ```ts
  * app.use(passageAuth());
@@ -31,10 +37,12 @@ declare module 'hono' {
 export function passageAuth(options: AdapterOptions = {}): MiddlewareHandler {
   const passage = Passage.from(options);
   const { optional, loadUser } = options;
+  const authorize = options.authorize && [options.authorize];
   return async (c, next) => {
     const { method, headers } = c.req.raw;
     if (!isPreflight(method, headers)) {
-      const principal = await passage.auth.authenticate(headers, { optional, loadUser, method });
+      const how = { optional, loadUser, authorize, method };
+      const principal = await internalAuthenticate(passage, headers, how);
       if (principal) c.set('passage', principal);
     }
     await next();

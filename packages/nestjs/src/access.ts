@@ -1,8 +1,11 @@
+import type { Authorize } from '@passage-auth/core';
+
 /** What `@Public()` and `@OptionalAuth()` say. */
 export type Access = 'public' | 'optional';
 
 // Registered symbols: the ES module and the CommonJS copy of this package read each other's marks.
 export const accessKey = Symbol.for('@passage-auth/nestjs/access');
+export const authorizeKey = Symbol.for('@passage-auth/nestjs/authorize');
 export const guardKey = Symbol.for('@passage-auth/nestjs/guard');
 
 /**
@@ -16,9 +19,26 @@ export function accessOf(type: object, handler: object): Access | undefined {
   return own ?? (isGuarded(handler) ? undefined : Reflect.getMetadata(accessKey, type));
 }
 
-/** Tells whether `@UseGuards` names a guard of this package here. */
-export function isGuarded(target: object): boolean {
+/** What `@Authorize()` says of a handler, the class first. */
+export function checksOf(type: object, handler: object): readonly Authorize[] {
+  const [ofType = none, ofHandler = none] = [type, handler].map((target): readonly Authorize[] | undefined =>
+    Reflect.getMetadata(authorizeKey, target),
+  );
+  return ofType.length > 0 ? [...ofType, ...ofHandler] : ofHandler;
+}
+
+const none: readonly Authorize[] = [];
+
+/** The guards of this package, as classes, that `@UseGuards` names here. */
+export function guardsOf(target: object): object[] {
   const guards: readonly object[] = Reflect.getMetadata('__guards__', target) ?? [];
   // Nest takes classes and instances.
-  return guards.some((guard) => guardKey in (typeof guard === 'function' ? guard : guard.constructor));
+  return guards
+    .map((guard) => (typeof guard === 'function' ? guard : guard.constructor))
+    .filter((guard) => guardKey in guard);
+}
+
+/** Whether `@UseGuards` names a guard of this package here. */
+export function isGuarded(target: object): boolean {
+  return guardsOf(target).length > 0;
 }

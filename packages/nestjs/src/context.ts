@@ -6,7 +6,7 @@ import type { AuthenticateOptions, Principal, RequestHeaders } from '@passage-au
 export type Carrier = { passage?: Principal | undefined };
 
 /** An Express or Fastify request, or the context of a GraphQL subscription. */
-interface Call extends Carrier {
+export interface Call extends Carrier {
   method?: string;
   headers?: RequestHeaders;
   rawHeaders?: string[];
@@ -15,7 +15,7 @@ interface Call extends Carrier {
   connectionParams?: Values;
 }
 
-interface Client extends Carrier {
+export interface Client extends Carrier {
   /** The request that opened the connection: Socket.IO keeps it; over `ws` the gateway has to. */
   request?: Call;
   /** Socket.IO's place for credentials: browsers cannot set headers here. */
@@ -46,6 +46,20 @@ export interface Incoming extends Pick<AuthenticateOptions, 'method' | 'rawHeade
   headers: RequestHeaders;
 }
 
+/** The object that carries the principal of a call. */
+export function carrierOf(host: ArgumentsHost): Carrier {
+  switch (typeOf(host)) {
+    case 'graphql':
+      return graphQLCallOf(host);
+    case 'ws':
+      return host.switchToWs().getClient<Client>();
+    case 'rpc':
+      return host.switchToRpc().getContext<Carrier>();
+    default:
+      return host.switchToHttp().getRequest<Call>();
+  }
+}
+
 /** Reads what is known of a call. */
 export function readCall(host: ArgumentsHost): Incoming {
   switch (typeOf(host)) {
@@ -57,13 +71,8 @@ export function readCall(host: ArgumentsHost): Incoming {
       // What comes over a socket may change something, although the socket was opened by GET.
       return { ...request, carrier: call, headers, method: extra ? undefined : method };
     }
-    case 'ws': {
-      const client = host.switchToWs().getClient<Client>();
-      const request = readRequest(client.request);
-      const token = client.handshake?.auth.token;
-      const headers = typeof token === 'string' ? { authorization: `Bearer ${token}` } : request.headers;
-      return { ...request, carrier: client, headers };
-    }
+    case 'ws':
+      return readClient(host.switchToWs().getClient<Client>());
     case 'rpc':
       return { carrier: host.switchToRpc().getContext<Carrier>(), headers: headersOfRpc(host) };
     default: {
@@ -71,6 +80,14 @@ export function readCall(host: ArgumentsHost): Incoming {
       return { ...readRequest(request), carrier: request, method: request.method };
     }
   }
+}
+
+/** Reads what is known of the connection of a Socket.IO or `ws` client. */
+export function readClient(client: Client): Incoming {
+  const request = readRequest(client.request);
+  const token = client.handshake?.auth.token;
+  const headers = typeof token === 'string' ? { authorization: `Bearer ${token}` } : request.headers;
+  return { ...request, carrier: client, headers };
 }
 
 function readRequest({ headers = {}, rawHeaders, raw }: Call = {}): Pick<Incoming, 'headers' | 'rawHeaders'> {

@@ -36,6 +36,11 @@ function createModule({ options, reached }: Setup) {
       return { userId: principal.userId };
     }
 
+    @All('answers-preflights')
+    preflight() {
+      return {};
+    }
+
     @Get('anyone')
     @OptionalAuth()
     anyone(@UserId() userId: string | undefined) {
@@ -64,8 +69,23 @@ const platforms = { Express: ExpressAdapter, Fastify: FastifyAdapter };
 
 for (const [platform, Adapter] of Object.entries(platforms)) {
   testAdapter(`Nest ${nest.version} on ${platform}`, async (setup) => {
-    const app: INestApplication = await NestFactory.create(createModule(setup), new Adapter());
+    const app: INestApplication = await NestFactory.create(createModule(setup), new Adapter(), {
+      abortOnError: false,
+    });
     await app.listen(0, '127.0.0.1');
     return { origin: await app.getUrl(), close: () => app.close() };
   });
 }
+
+testAdapter(
+  `Nest ${nest.version} on Fastify over HTTP/2`,
+  async (setup) => {
+    const adapter = new FastifyAdapter({ http2: true } as never);
+    const app: INestApplication = await NestFactory.create(createModule(setup), adapter, {
+      abortOnError: false,
+    });
+    await app.listen(0, '127.0.0.1');
+    return { origin: await app.getUrl(), close: () => app.close() };
+  },
+  { http2: true },
+);

@@ -4,9 +4,9 @@ import {
   type ExecutionContext,
   SetMetadata,
 } from '@nestjs/common';
-import { type Principal, requirePrincipal } from '@passage-auth/core';
-import { type Access, accessKey } from './access.ts';
-import { readCall } from './context.ts';
+import { type Authorize as Check, type Principal, requirePrincipal } from '@passage-auth/core';
+import { type Access, accessKey, authorizeKey } from './access.ts';
+import { carrierOf } from './context.ts';
 
 /** Leaves a handler, or all handlers of a class, open: the guard does not look at their requests. */
 export function Public(): CustomDecorator<symbol> {
@@ -16,6 +16,25 @@ export function Public(): CustomDecorator<symbol> {
 /** Lets requests without credentials pass. Bad credentials are refused all the same. */
 export function OptionalAuth(): CustomDecorator<symbol> {
   return SetMetadata<symbol, Access>(accessKey, 'optional');
+}
+
+/**
+ * Lets only those callers pass for whom the function returns `true`; others are refused with 403. On a handler, or on a
+ * class for all its handlers: every function of both must allow. Requests without credentials are refused, also with
+ * `@OptionalAuth()`.
+ *
+ * @throws TypeError if it is not given a function
+ */
+export function Authorize(check: Check): ClassDecorator & MethodDecorator {
+  if (typeof check !== 'function') throw new TypeError('@Authorize() needs a function of the principal');
+  return (type: object, _name?: string | symbol, descriptor?: PropertyDescriptor): void => {
+    const target = descriptor?.value ?? type;
+    Reflect.defineMetadata(
+      authorizeKey,
+      [...(Reflect.getMetadata(authorizeKey, target) ?? []), check],
+      target,
+    );
+  };
 }
 
 /** Who is calling, a `Principal`; `undefined` only where authentication is optional. */
@@ -35,6 +54,6 @@ export const UserId = createParamDecorator(
 
 /** @throws UnauthenticatedError where no guard has run, so that a forgotten one fails closed */
 function principalOf(context: ExecutionContext): Principal | undefined {
-  const { carrier } = readCall(context);
+  const carrier = carrierOf(context);
   return 'passage' in carrier ? carrier.passage : requirePrincipal(carrier);
 }

@@ -36,14 +36,14 @@ const logger = new Logger('Passage');
  */
 export async function toException(error: PassageError, host: ArgumentsHost, adapters: HttpAdapterHost) {
   report(error);
-  switch (typeOf(host)) {
+  const type = typeOf(host);
+  if (type === 'http') setHeaders(error, host, adapters);
+  try {
     // Global filters do not reach gateways, so the exception has to be theirs. Loaded only where the app has gateways.
-    case 'ws':
-      return new (await import('@nestjs/websockets')).WsException(payloadOf(error));
-    case 'rpc':
-      return new (await import('@nestjs/microservices')).RpcException(payloadOf(error));
-    case 'http':
-      setHeaders(error, host, adapters);
+    if (type === 'ws') return new (await import('@nestjs/websockets')).WsException(payloadOf(error));
+    if (type === 'rpc') return new (await import('@nestjs/microservices')).RpcException(payloadOf(error));
+  } catch {
+    // An app without the package has no such calls. Inside `try`, bundlers accept that it is missing.
   }
   return new PassageException(error);
 }
@@ -76,9 +76,14 @@ function payloadOf({ message, code }: PassageError) {
   return { status: 'error', message, code };
 }
 
-/** The caller's mistakes are none of the operator's. */
-function report(error: PassageError): void {
-  if (error.status >= 500) logger.error(error.message, error.stack);
+/** Logs outages with their cause; client errors (4xx) are not logged. */
+export function report(error: unknown): void {
+  if (!(error instanceof Error) || (isPassageError(error) && error.status < 500)) return;
+  const { cause } = error;
+  logger.error(
+    error.message,
+    cause instanceof Error ? `${error.stack}\nCaused by: ${cause.stack}` : error.stack,
+  );
 }
 
 function setHeaders(

@@ -6,6 +6,7 @@ it('has the public names of core, and its own', () => {
   expect(nestjs).toMatchObject(core);
   const own = Object.keys(nestjs).filter((name) => !(name in core));
   expect(own.sort()).toEqual([
+    'Authorize',
     'CurrentPrincipal',
     'CurrentUser',
     'OptionalAuth',
@@ -14,5 +15,6 @@ it('has the public names of core, and its own', () => {
     'PassageModule',
     'Public',
     'UserId',
+    'listRoutes',
   ]);
 });

@@ -231,7 +231,7 @@ describe('errors', () => {
       }),
     };
     const refused = app.get(PassageGuard).canActivate(context as unknown as ExecutionContext);
-    const error = await refused.catch((thrown: unknown) => thrown);
+    const error = await Promise.resolve(refused).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(PassageException);
     expect(isPassageError((error as PassageException).cause)).toBe(true);
   });

@@ -7,9 +7,19 @@ import {
   type Type,
 } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
-import { isPassageError, Passage, type RequestHeaders } from '@passage-auth/core';
-import { type Access, accessOf, guardKey } from './access.ts';
-import { readCall } from './context.ts';
+import {
+  type Authorize,
+  internalAuthenticate,
+  internalChain,
+  isPassageError,
+  isPreflight,
+  Passage,
+  type Principal,
+  type RequestHeaders,
+} from '@passage-auth/core';
+import { type Access, accessOf, checksOf, guardKey } from './access.ts';
+import { disconnect, type GatewayClient } from './connection.ts';
+import { type Client, type Incoming, readCall, readClient, typeOf } from './context.ts';
 import { toException } from './errors.ts';
 import { type Settings, settingsOf } from './tokens.ts';
 
@@ -18,7 +28,8 @@ const guards = new Map<InjectionToken, Type<PassageGuard>>();
 /**
  * Guard that sets `request.passage`, or throws. For HTTP, GraphQL, WebSocket and microservice handlers.
  *
- * Checked: what `passage.auth.authenticate` checks. Not checked: handlers marked `@Public()`.
+ * Checked: what `passage.auth.authenticate` checks, and `authorize`. Not checked: handlers marked `@Public()`, and a CORS
+ * preflight, which browsers send without credentials.
  *
  * @example
  * ```ts
@@ -58,18 +69,66 @@ export class PassageGuard implements CanActivate {
     return guard;
   }
 
-  async canActivate(context: ExecutionContext): Promise<boolean> {
+  canActivate(context: ExecutionContext): boolean | Promise<boolean> {
     const access = this.getAccess(context);
     if (access === 'public') return true;
-    const { optional = false, loadUser } = this.#settings;
-    const { carrier, method, rawHeaders } = readCall(context);
-    const options = { optional: optional || access === 'optional', loadUser, method, rawHeaders };
+    const call = readCall(context);
+    // Browsers send no credentials with it; only `@All` and `@Options` handlers would see it.
+    if (typeOf(context) === 'http' && isPreflight(call.method, call.headers)) return true;
+    const fail = (error: unknown) => this.#refuse(error, context);
     try {
-      carrier.passage = await this.#passage.auth.authenticate(this.getHeaders(context), options);
-      return true;
+      const caller = internalAuthenticate(this.#passage, this.getHeaders(context, call.headers), {
+        ...this.#optionsOf(call),
+        optional: this.#settings.optional || access === 'optional',
+        authorize: this.#checksOf(context),
+      });
+      const outcome = internalChain(caller, (principal) => {
+        call.carrier.passage = principal;
+        return true;
+      });
+      return typeof outcome === 'boolean' ? outcome : Promise.resolve(outcome).catch(fail);
     } catch (error) {
-      throw isPassageError(error) ? await toException(error, context, this.#adapters) : error;
+      return fail(error);
     }
+  }
+
+  /**
+   * Authenticates the connection of a gateway's client, and disconnects it where a message would be refused. For
+   * `handleConnection`: Nest calls guards for messages only, never for connections.
+   *
+   * @param client A client of Socket.IO or `ws`.
+   * @param request The second argument of `handleConnection`; only `ws` needs it.
+   * @returns `undefined` if the client was disconnected, or has no credentials where they are optional
+   */
+  async authenticateConnection(client: GatewayClient, request?: object): Promise<Principal | undefined> {
+    if (request) client.request ??= request as Client['request'];
+    const call = readClient(client as Client);
+    const { authorize } = this.#settings;
+    try {
+      call.carrier.passage = await internalAuthenticate(this.#passage, call.headers, {
+        ...this.#optionsOf(call),
+        optional: this.#settings.optional,
+        authorize: authorize && [authorize],
+      });
+      return call.carrier.passage;
+    } catch (error) {
+      disconnect(client, error);
+      return undefined;
+    }
+  }
+
+  #optionsOf({ method, rawHeaders }: Incoming) {
+    return { loadUser: this.#settings.loadUser, method, rawHeaders };
+  }
+
+  #checksOf(context: ExecutionContext): readonly Authorize[] {
+    const checks = checksOf(context.getClass(), context.getHandler());
+    const { authorize } = this.#settings;
+    return authorize ? [authorize, ...checks] : checks;
+  }
+
+  async #refuse(error: unknown, context: ExecutionContext): Promise<never> {
+    throw isPassageError(error) ? await toException(error, context, this.#adapters) : error;
   }
 
   /** How the handler is open to callers without credentials, if it is. To be overridden for other marks. */
@@ -77,9 +136,13 @@ export class PassageGuard implements CanActivate {
     return accessOf(context.getClass(), context.getHandler());
   }
 
-  /** Where credentials are looked for. To be overridden for transports that carry them elsewhere. */
-  protected getHeaders(context: ExecutionContext): RequestHeaders {
-    return readCall(context).headers;
+  /**
+   * Where credentials are looked for. To be overridden for transports that carry them elsewhere.
+   *
+   * @param headers What was found in the usual place.
+   */
+  protected getHeaders(_context: ExecutionContext, headers: RequestHeaders): RequestHeaders {
+    return headers;
   }
 }
 

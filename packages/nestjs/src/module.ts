@@ -10,8 +10,9 @@ import { APP_FILTER, APP_GUARD, ModulesContainer } from '@nestjs/core';
 import { type AdapterOptions, Passage } from '@passage-auth/core';
 import { PassageFilter } from './errors.ts';
 import { PassageGuard } from './guard.ts';
+import { requireGuards } from './routes.ts';
 import { describeAuthentication } from './swagger.ts';
-import { settingsOf } from './tokens.ts';
+import { globally, settingsOf } from './tokens.ts';
 
 /** What a module is told beside the options of its client. */
 export interface PassageModuleExtras {
@@ -25,8 +26,6 @@ export interface PassageModuleExtras {
 export interface PassageOptionsFactory {
   createPassageOptions(): AdapterOptions | Promise<AdapterOptions>;
 }
-
-const globally = Symbol('passage global');
 
 const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } = new ConfigurableModuleBuilder<AdapterOptions>({
   moduleName: 'Passage',
@@ -53,7 +52,7 @@ function providersOf(token: InjectionToken, global = false): Provider[] {
     {
       provide: settingsOf(token),
       inject,
-      useFactory: ({ optional, loadUser }: AdapterOptions) => ({ optional, loadUser }),
+      useFactory: ({ optional, loadUser, authorize }: AdapterOptions) => ({ optional, loadUser, authorize }),
     },
     { provide: globally, useValue: global },
     { provide: APP_FILTER, useClass: PassageFilter },
@@ -82,8 +81,10 @@ function clientOf(options: AdapterOptions): Passage {
  */
 @Module({})
 export class PassageModule extends ConfigurableModuleClass {
+  /** @throws TypeError if a handler has `@Authorize()` and no guard that would ask it */
   constructor(@Inject(ModulesContainer) modules: ModulesContainer, @Inject(globally) global: boolean) {
     super();
+    requireGuards(modules);
     describeAuthentication(modules, global);
   }
 

@@ -7,7 +7,7 @@
  */
 import { RequestMethod, type Type } from '@nestjs/common';
 import { MetadataScanner, type ModulesContainer } from '@nestjs/core';
-import { accessOf, isGuarded } from './access.ts';
+import { accessOf, checksOf, isGuarded } from './access.ts';
 
 // `DECORATORS` of `@nestjs/swagger/dist/constants`.
 const securityKey = 'swagger/apiSecurity';
@@ -15,7 +15,7 @@ const responseKey = 'swagger/apiResponse';
 
 const responses = {
   401: { description: 'No token was sent, or it was refused' },
-  403: { description: 'The user is deactivated' },
+  403: { description: 'The user is deactivated or not allowed to do this' },
   503: { description: 'The token cannot be checked at the moment' },
 };
 
@@ -48,7 +48,8 @@ function describeController(type: Type, guarded: boolean): void {
 
 function addSecurity(type: object, handler: Handler): void {
   if (Reflect.hasMetadata(securityKey, handler) || Reflect.hasMetadata(securityKey, type)) return;
-  const anonymous = accessOf(type, handler) === 'optional' ? [{}] : [];
+  const anonymous =
+    accessOf(type, handler) === 'optional' && checksOf(type, handler).length === 0 ? [{}] : [];
   Reflect.defineMetadata(securityKey, [{ bearer: [] }, ...anonymous], handler);
 }
 

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { UseGuards } from '@nestjs/common';
+import { Inject, UseGuards } from '@nestjs/common';
 import nest from '@nestjs/core/package.json' with { type: 'json' };
 import { WsAdapter } from '@nestjs/platform-ws';
 import { type OnGatewayConnection, SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
@@ -8,7 +8,15 @@ import { io, type Socket } from 'socket.io-client';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import WebSocket from 'ws';
 import { passageForTest, signIn, startApp } from './app.fixture.ts';
-import { CurrentUser, OptionalAuth, PassageGuard, PassageModule, type PassageUser, UserId } from './index.ts';
+import {
+  CurrentUser,
+  type GatewayClient,
+  OptionalAuth,
+  PassageGuard,
+  PassageModule,
+  type PassageUser,
+  UserId,
+} from './index.ts';
 
 @WebSocketGateway()
 @UseGuards(PassageGuard)
@@ -29,6 +37,115 @@ class AppGateway implements OnGatewayConnection {
     return { event: 'anyone', data: { userId: userId ?? null } };
   }
 }
+
+@WebSocketGateway()
+class ClosedGateway implements OnGatewayConnection {
+  readonly #guard: PassageGuard;
+
+  constructor(@Inject(PassageGuard) guard: PassageGuard) {
+    this.#guard = guard;
+  }
+
+  async handleConnection(
+    client: GatewayClient & { emit?: unknown; send?: unknown },
+    request?: IncomingMessage,
+  ) {
+    const principal = await this.#guard.authenticateConnection(client, request);
+    const data = { event: 'welcome', data: principal?.userId ?? null };
+    if ('handshake' in client) client.emit?.('welcome', data.data);
+    else (client as unknown as WebSocket).send(JSON.stringify(data));
+  }
+
+  @SubscribeMessage('me')
+  @UseGuards(PassageGuard)
+  me(@UserId() userId: string) {
+    return { event: 'me', data: { userId } };
+  }
+}
+
+describe.each(['Socket.IO', 'ws'])('authenticateConnection over %s', (kind) => {
+  /** Connects, and returns what comes first: a welcome, or the end of the connection. */
+  async function connect(
+    passage: TestPassage,
+    headers: Record<string, string> = {},
+    options: object = {},
+  ): Promise<string[]> {
+    const { url } = await startApp(
+      { imports: [PassageModule.forRoot({ ...passage.options, ...options })], providers: [ClosedGateway] },
+      (app) => {
+        if (kind === 'ws') app.useWebSocketAdapter(new WsAdapter(app));
+      },
+    );
+    const seen: string[] = [];
+    await new Promise<void>((resolve) => {
+      if (kind === 'ws') {
+        const socket = new WebSocket(url.replace('http', 'ws'), { headers });
+        socket.on('message', (text) => {
+          const { event, data } = JSON.parse(String(text));
+          seen.push(`${event} ${data?.userId ?? data}`);
+          if (event === 'welcome') socket.send(JSON.stringify({ event: 'me', data: {} }));
+          else socket.close();
+        });
+        socket.on('close', (code, reason) => {
+          seen.push(`closed ${code} ${reason}`);
+          resolve();
+        });
+        return;
+      }
+      const socket = io(url, { extraHeaders: headers, transports: ['websocket'], forceNew: true });
+      socket.onAny((event: string, data) => {
+        seen.push(`${event} ${data?.userId ?? data?.code ?? data}`);
+        if (event === 'welcome') socket.emit('me', {});
+        else if (event === 'me') socket.close();
+      });
+      socket.on('disconnect', (reason) => {
+        seen.push(`closed ${reason}`);
+        resolve();
+      });
+    });
+    return seen;
+  }
+
+  const closedWith = (code: string, status = 1008) =>
+    kind === 'ws' ? [`closed ${status} ${code}`] : [`exception ${code}`, 'closed io server disconnect'];
+
+  it('keeps a client whose token is good, and its messages', async () => {
+    const passage = await passageForTest();
+    const { authorization, user } = await signIn(passage);
+    const seen = await connect(passage, { authorization });
+    expect(seen.slice(0, 2)).toEqual([`welcome ${user.id}`, `me ${user.id}`]);
+  });
+
+  it('disconnects a client that would be refused', async () => {
+    const passage = await passageForTest();
+    const { authorization } = await signIn(passage);
+    expect(await connect(passage)).toEqual(closedWith('ERR_PASSAGE_UNAUTHENTICATED'));
+    expect(await connect(passage, { authorization: 'Bearer x' })).toEqual(
+      closedWith('ERR_PASSAGE_INVALID_TOKEN'),
+    );
+    expect(await connect(passage, { authorization }, { authorize: () => false })).toEqual(
+      closedWith('ERR_PASSAGE_FORBIDDEN'),
+    );
+  });
+
+  it('disconnects while it cannot tell, and says so', async () => {
+    const passage = await passageForTest();
+    const { authorization } = await signIn(passage);
+    using _outage = passage.fault('jwks', 'unreachable');
+    expect(await connect(passage, { authorization })).toEqual(closedWith('ERR_PASSAGE_UNAVAILABLE', 1013));
+    const authorize = () => Promise.reject(new Error('the database is away'));
+    _outage.end();
+    passage.advance('1m');
+    expect(await connect(passage, { authorization }, { authorize })).toEqual(
+      closedWith('ERR_PASSAGE_UNAVAILABLE', 1013),
+    );
+  });
+
+  it('keeps guests where authentication is optional', async () => {
+    const passage = await passageForTest();
+    expect((await connect(passage, {}, { optional: true }))[0]).toBe('welcome null');
+  });
+});
 
 describe.each(['Socket.IO', 'ws'])('gateways over %s', (kind) => {
   let passage: TestPassage;
