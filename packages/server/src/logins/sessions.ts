@@ -171,7 +171,9 @@ async function takeSuccessor(service: Service, trx: Queries, app: App, session: 
     await trx.updateTable('refresh_tokens').set({ used_at: now }).where('hash', '=', used.hash).execute();
     return insertRefreshToken(service, trx, app, session, successor);
   }
-  if (now >= used.used_at + app.settings.refreshReuseInterval * 1000) return 'reused';
+  const interval = app.settings.refreshReuseInterval * 1000;
+  // Of another process, whose clock may be ahead: without an interval that must not matter.
+  if (interval === 0 || now >= used.used_at + interval) return 'reused';
   const next = await findRefreshToken(service, trx, successor);
   return next?.used_at === null ? refreshView(successor, next.expires_at) : 'reused';
 }
