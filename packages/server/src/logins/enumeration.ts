@@ -100,6 +100,8 @@ function decoyUser(service: Service, app: App, { channel, value }: Identifier): 
     origin: 'signup',
     email_proven_at: null,
     phone_proven_at: null,
+    email_open: 1,
+    phone_open: 0,
     open_metadata: null,
   };
 }

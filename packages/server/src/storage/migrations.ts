@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { type Kysely, sql, type Transaction } from 'kysely';
 import tables from './migrations/0001-tables.sql?raw';
 import accounts from './migrations/0002-accounts.sql?raw';
+import proof from './migrations/0003-proof.sql?raw';
 import type { DatabaseKind, Schema } from './schema.ts';
 
 interface Migration {
@@ -18,6 +19,7 @@ interface Migration {
 const migrations: readonly Migration[] = [
   { name: '0001-tables', text: tables },
   { name: '0002-accounts', text: accounts },
+  { name: '0003-proof', text: proof },
 ];
 
 /** Checksum of the first migration while migrations had numbers, and checksums of what Kysely compiled. */

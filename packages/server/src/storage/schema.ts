@@ -13,6 +13,9 @@ export type Flag = 0 | 1;
 /** Kind of an address. */
 export type Channel = 'email' | 'phone';
 
+/** What a code or link was asked for. */
+export type LoginAction = 'register' | 'login';
+
 export interface AppTable {
   id: string;
   /** `StoredSettings` as JSON. */
@@ -64,6 +67,9 @@ export interface UserTable {
   /** When a code or link that was sent to the address came back; null if it never did, whatever `email_verified` says. */
   email_proven_at: number | null;
   phone_proven_at: number | null;
+  /** 1 while nobody but a visitor without proof says that the address is the user's: it goes when the owner of another one proves theirs. */
+  email_open: Flag;
+  phone_open: Flag;
   /** Names of the metadata fields that a visitor wrote before any proof, as JSON. */
   open_metadata: string | null;
 }
@@ -115,6 +121,7 @@ export interface CodeTable {
   user_id: string | null;
   channel: Channel;
   identifier: string;
+  action: LoginAction;
   code_hash: string;
   attempts: number;
   created_at: number;
@@ -128,6 +135,7 @@ export interface LinkTable {
   user_id: string;
   channel: Channel;
   identifier: string;
+  action: LoginAction;
   type: 'login' | 'verify_identifier';
   /** Who had the link made. */
   source: 'visitor' | 'back_end';

@@ -76,6 +76,8 @@ export async function insertUser(
       origin: 'back_end',
       email_proven_at: null,
       phone_proven_at: null,
+      email_open: 0,
+      phone_open: 0,
       open_metadata: null,
       ...values,
     })
@@ -96,6 +98,7 @@ export async function findOrInsertUser(
   const made = await insertUser(service, service.db, app, {
     ...values,
     [identifier.channel]: identifier.value,
+    [`${identifier.channel}_open`]: values.origin === 'signup' ? 1 : 0,
   });
   const user = made ?? (await findUserByIdentifier(service.db, app.id, identifier));
   if (!user) throw new WireError('user_not_found');

@@ -1,0 +1,124 @@
+/**
+ * Who owns an account: whoever first proves one of its addresses. What others made before that ends. `docs/security.md` has the rules.
+ *
+ * @module
+ */
+import type { App, Service } from '../service.ts';
+import type { Queries } from '../storage/database.ts';
+import type { Channel, LoginAction, SessionRow, UserRow, UserTable } from '../storage/schema.ts';
+import { omitFields } from '../users/metadata.ts';
+import { endPending, endSessions } from './endings.ts';
+
+/** A code or link that came back. */
+export interface Proof {
+  channel: Channel;
+  action: LoginAction;
+  /** Hash of the ID of the link that came back, which the device that asked for it may still claim. */
+  linkHash?: string;
+}
+
+/** What a first proof removed. */
+export interface Removal {
+  passkeys: number;
+  sessions: number;
+  /** Address that a visitor without proof brought. */
+  address: Channel | undefined;
+  metadata: boolean;
+}
+
+/**
+ * Takes note of a login by code or link. The first that proves an address ends everything that was made under no proof. The user must be locked.
+ *
+ * @returns Whether the login proves who the user is. It does not for an address that a visitor without proof added to one of the back end.
+ */
+export async function proveByLogin(
+  service: Service,
+  trx: Queries,
+  app: App,
+  user: UserRow,
+  { channel, action, linkHash }: Proof,
+): Promise<{ proven: boolean; removal?: Removal | undefined }> {
+  if (user[`${channel}_proven_at`] !== null) return { proven: true };
+  const other = otherOf(channel);
+  const othersKnown = user[other] !== null && user[`${other}_open`] === 0 && user[`${other}_proven_at`] === null;
+  if (user[`${channel}_open`] === 1 && othersKnown) return { proven: false };
+
+  const passkeys = app.settings.unprovenPasskeys === 'remove' ? await removePasskeys(trx, user) : 0;
+  const sessions = await endSessions(trx, app.id, user.id, { proven: 0 });
+  await endPending(trx, app.id, user.id, { except: linkHash, source: 'visitor' });
+  const address = user[other] !== null && user[`${other}_open`] === 1 ? other : undefined;
+  // Whoever finishes a sign-up by its code keeps what they entered a moment ago.
+  const finishes = action === 'register' && user.login_count === 0;
+  const metadata = finishes ? user.metadata : omitFields(user.metadata, user.open_metadata);
+  await change(trx, user, {
+    ...provenNow(service, channel),
+    ...(address && { [address]: null, [`${address}_verified`]: 0, [`${address}_open`]: 0 }),
+    metadata,
+    open_metadata: null,
+  });
+  const removal = { passkeys, sessions, address, metadata: metadata !== user.metadata };
+  return { proven: true, removal: Object.values(removal).some(Boolean) ? removal : undefined };
+}
+
+/**
+ * Takes note of a link that a session of the user asked for: whoever has both the session and every address of the account made all
+ * that is in it, so nothing is removed. The user must be locked and have the address by now.
+ *
+ * An address that is added while another one of the account is unproven proves nothing yet: the other may be somebody else's.
+ */
+export async function proveBySession(
+  service: Service,
+  trx: Queries,
+  user: UserRow,
+  session: SessionRow,
+  channel: Channel,
+): Promise<void> {
+  const other = otherOf(channel);
+  const own = user[`${other}_open`] === 1 && user[`${other}_verified`] === 1;
+  if (session.proven === 0 && user[other] !== null && !own) {
+    if (user[`${channel}_proven_at`] === null) await change(trx, user, { [`${channel}_open`]: 1 });
+    return;
+  }
+  await change(trx, user, {
+    ...provenNow(service, channel),
+    ...(own && provenNow(service, other)),
+    ...(session.proven === 0 && { open_metadata: null }),
+  });
+  if (session.proven === 1) return;
+  for (const table of ['sessions', 'devices'] as const) {
+    await trx
+      .updateTable(table)
+      .set({ proven: 1 })
+      .where('app_id', '=', user.app_id)
+      .where('user_id', '=', user.id)
+      .execute();
+  }
+}
+
+async function removePasskeys(trx: Queries, { app_id, id }: UserRow): Promise<number> {
+  const removed = await trx
+    .deleteFrom('devices')
+    .where('app_id', '=', app_id)
+    .where('user_id', '=', id)
+    .where('proven', '=', 0)
+    .returning('id')
+    .execute();
+  return removed.length;
+}
+
+function provenNow(service: Service, channel: Channel): Partial<UserTable> {
+  return { [`${channel}_proven_at`]: service.clock(), [`${channel}_open`]: 0 };
+}
+
+async function change(trx: Queries, user: UserRow, changes: Partial<UserTable>): Promise<void> {
+  await trx
+    .updateTable('users')
+    .set(changes)
+    .where('app_id', '=', user.app_id)
+    .where('id', '=', user.id)
+    .execute();
+}
+
+function otherOf(channel: Channel): Channel {
+  return channel === 'email' ? 'phone' : 'email';
+}
