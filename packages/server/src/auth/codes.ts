@@ -9,7 +9,7 @@ import { requireMethod, requireSignup } from '../logins/signup.ts';
 import { countMessage, post } from '../messages/messages.ts';
 import type { App, Service } from '../service.ts';
 import type { Queries } from '../storage/database.ts';
-import type { CodeRow } from '../storage/schema.ts';
+import type { CodeRow, LoginAction } from '../storage/schema.ts';
 import { randomCode, randomText } from '../storage/secrets.ts';
 import { type Identifier, readIdentifier } from '../users/identifiers.ts';
 import { lockUser } from '../users/users.ts';
@@ -70,7 +70,7 @@ export const codeRoutes: Route[] = [
         if (tried) await countUp(service, 'wrongCodesPerAddress', app.id, tried.identifier);
         throw notValid();
       }
-      const { user_id, channel, identifier } = tried;
+      const { user_id, channel, identifier, action } = tried;
       const prove = async (trx: Queries) => {
         const user = await lockUser(trx, app.id, user_id ?? '');
         const taken = await trx
@@ -80,8 +80,8 @@ export const codeRoutes: Route[] = [
           .executeTakeFirst();
         // A code proves the address that it went to, which the user may have given up since.
         if (!taken || user?.[channel] !== identifier) throw notValid();
-        const session = { method: 'otp', proven: true } as const;
-        return { user, client, event: 'otp.completed', verified: channel, session };
+        const session = { method: 'otp' } as const;
+        return { user, client, event: 'otp.completed', proof: { channel, action }, session };
       };
       return { auth_result: await logIn(service, app, prove) };
     },
@@ -104,20 +104,21 @@ async function countTry(service: Service, app: App, id: string): Promise<CodeRow
     .executeTakeFirst();
 }
 
-async function sendCode(context: RequestContext<CodeBody, unknown>, action: 'register' | 'login') {
+async function sendCode(context: RequestContext<CodeBody, unknown>, action: LoginAction) {
   const { service, app, body, client } = context;
   requireMethod(app, 'otp');
   if (action === 'register') requireSignup(app);
   const to = readIdentifier(app, body.identifier);
   await countMessage(service, app, to, client);
   const user = await resolveUser(service, app, to, action);
-  return { otp_id: await createCode(context, to, user?.id ?? null) };
+  return { otp_id: await createCode(context, to, action, user?.id ?? null) };
 }
 
 /** Makes a code; for no user it is a decoy that no code opens. A new code puts an end to the older ones of its address. */
 async function createCode(
   { service, app, body }: RequestContext<CodeBody, unknown>,
   to: Identifier,
+  action: LoginAction,
   userId: string | null,
 ) {
   const otpId = randomText();
@@ -133,6 +134,7 @@ async function createCode(
       user_id: userId,
       channel: to.channel,
       identifier: to.value,
+      action,
       code_hash: service.secrets.hash('code', id, code),
       attempts: 0,
       created_at: now,

@@ -10,11 +10,11 @@ import {
   publicUser,
   socialConnections,
 } from '../http/schemas.ts';
-import { requireLiveSession } from '../logins/sessions.ts';
+import { findLiveSession, requireLiveSession } from '../logins/sessions.ts';
 import { requireMethod } from '../logins/signup.ts';
 import { notify } from '../messages/notices.ts';
 import { recordEvent } from '../users/events.ts';
-import { mergeMetadata } from '../users/metadata.ts';
+import { mergeMetadata, noteOpenFields } from '../users/metadata.ts';
 import { listDevices, lockUser, requireUser } from '../users/users.ts';
 import { currentUserView, deviceView, publicUserView } from '../users/views.ts';
 import { deleteDevice, insertDevice, requireAttestation } from '../webauthn/devices.ts';
@@ -184,13 +184,17 @@ export const currentUserRoutes: Route[] = [
     },
     async (context) => {
       const { service, app, body } = context;
-      const { id } = callerOf(context).user;
+      const { user: caller, session } = callerOf(context);
+      const { id } = caller;
       return service.db.transaction().execute(async (trx) => {
         const user = await requireUser(trx, app.id, id);
+        const live = await findLiveSession(service, trx, app, id, session.id);
+        const writer = live?.proven ? 'known' : 'stranger';
+        const open_metadata = noteOpenFields(user.open_metadata, body.user_metadata, writer);
         const merged = mergeMetadata(app.settings, user.metadata, body.user_metadata, 'profile');
         const changed = await trx
           .updateTable('users')
-          .set({ metadata: merged, updated_at: service.clock() })
+          .set({ metadata: merged, open_metadata, updated_at: service.clock() })
           .where('app_id', '=', app.id)
           .where('id', '=', id)
           .returningAll()

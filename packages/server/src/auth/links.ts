@@ -8,6 +8,7 @@ import { resolveUser } from '../logins/enumeration.ts';
 import { activateLink, claimLink, createLink, requireListedPath } from '../logins/links.ts';
 import { requireMethod, requireSignup } from '../logins/signup.ts';
 import { countMessage, post } from '../messages/messages.ts';
+import type { LoginAction } from '../storage/schema.ts';
 import { randomText } from '../storage/secrets.ts';
 import {
   type Identifier,
@@ -118,7 +119,7 @@ export const linkRoutes: Route[] = [
   ),
 ];
 
-async function sendLink(context: RequestContext<LinkBody, unknown>, action: 'register' | 'login') {
+async function sendLink(context: RequestContext<LinkBody, unknown>, action: LoginAction) {
   const { service, app, body, client } = context;
   requireMethod(app, 'magicLink');
   if (action === 'register') requireSignup(app);
@@ -131,6 +132,7 @@ async function sendLink(context: RequestContext<LinkBody, unknown>, action: 'reg
   const request = {
     userId: user.id,
     to,
+    action,
     type: 'login',
     source: 'visitor',
     ttl,

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Queries } from '../storage/database.ts';
+import type { Flag, LinkRow } from '../storage/schema.ts';
 
 /** Ends every session of a user and all that is pending. The user must be locked. */
 export async function endAll(trx: Queries, appId: string, userId: string): Promise<void> {
@@ -14,16 +15,19 @@ export async function endAll(trx: Queries, appId: string, userId: string): Promi
 /**
  * Ends the sessions of a user. The user must be locked.
  *
- * @param only `deviceId`: those that this passkey opened. Default is all.
+ * @param only `deviceId`: those that this passkey opened. `proven`: those made under a proof, or under none. Default is all.
+ * @returns Number of sessions.
  */
 export async function endSessions(
   trx: Queries,
   appId: string,
   userId: string,
-  { deviceId }: { deviceId?: string } = {},
-): Promise<void> {
-  const sessions = trx.deleteFrom('sessions').where('app_id', '=', appId).where('user_id', '=', userId);
-  await (deviceId === undefined ? sessions : sessions.where('device_id', '=', deviceId)).execute();
+  { deviceId, proven }: { deviceId?: string; proven?: Flag } = {},
+): Promise<number> {
+  let sessions = trx.deleteFrom('sessions').where('app_id', '=', appId).where('user_id', '=', userId);
+  if (deviceId !== undefined) sessions = sessions.where('device_id', '=', deviceId);
+  if (proven !== undefined) sessions = sessions.where('proven', '=', proven);
+  return (await sessions.returning('id').execute()).length;
 }
 
 /**
@@ -31,19 +35,20 @@ export async function endSessions(
  * nobody's until its answer, which is then held against the user.
  *
  * @param except Hash of the ID of a link that stays: the one that causes the end.
+ * @param source Ends the links that were made for these only. Default is all.
  */
 export async function endPending(
   trx: Queries,
   appId: string,
   userId: string,
-  { except = '' }: { except?: string } = {},
+  { except = '', source }: { except?: string | undefined; source?: LinkRow['source'] } = {},
 ): Promise<void> {
   for (const table of ['codes', 'handshakes'] as const)
     await trx.deleteFrom(table).where('app_id', '=', appId).where('user_id', '=', userId).execute();
-  await trx
+  const links = trx
     .deleteFrom('links')
     .where('app_id', '=', appId)
     .where('user_id', '=', userId)
-    .where('id_hash', '!=', except)
-    .execute();
+    .where('id_hash', '!=', except);
+  await (source === undefined ? links : links.where('source', '=', source)).execute();
 }

@@ -3,7 +3,7 @@ import { notify } from '../messages/notices.ts';
 import type { App, Client, Service } from '../service.ts';
 import { isPath } from '../settings.ts';
 import type { Queries } from '../storage/database.ts';
-import type { LinkRow, UserRow } from '../storage/schema.ts';
+import type { LinkRow, SessionRow, UserRow } from '../storage/schema.ts';
 import { randomText } from '../storage/secrets.ts';
 import { recordEvent } from '../users/events.ts';
 import type { Identifier } from '../users/identifiers.ts';
@@ -11,6 +11,7 @@ import { findUserByIdentifier, lockUser } from '../users/users.ts';
 import { signAccessToken } from './accesstoken.ts';
 import { endPending } from './endings.ts';
 import { logIn } from './logins.ts';
+import { proveBySession } from './proof.ts';
 import { type AuthResult, findLiveSession } from './sessions.ts';
 import { requireMethod } from './signup.ts';
 
@@ -19,6 +20,8 @@ export interface LinkRequest {
   userId: string;
   to: Identifier;
   type: LinkRow['type'];
+  /** Default is `login`. */
+  action?: LinkRow['action'];
   source: LinkRow['source'];
   /** Lifetime, in seconds. */
   ttl: number;
@@ -54,6 +57,7 @@ export async function createLink(service: Service, app: App, request: LinkReques
       user_id: request.userId,
       channel: request.to.channel,
       identifier: request.to.value,
+      action: request.action ?? 'login',
       type: request.type,
       source: request.source,
       session_id: request.sessionId ?? null,
@@ -176,8 +180,8 @@ function useLink(service: Service, app: App, link: LinkRow, use: Use, client: Cl
       client,
       event: use === 'activated_at' ? 'magic_link.completed' : 'magic_link.claimed',
       redirectUrl: link.redirect_url,
-      verified: use === 'activated_at' ? link.channel : undefined,
-      session: { method, proven: true, refreshable },
+      proof: { channel: link.channel, action: link.action, linkHash: link.id_hash },
+      session: { method, refreshable },
     };
   });
 }
@@ -202,7 +206,7 @@ async function verifyAddress(
     const session = await findLiveSession(service, trx, app, user.id, link.session_id ?? '');
     const expected = use === 'activated_at' ? link.address : link.identifier;
     if (!session || user[link.channel] !== expected) throw new WireError('magic_link_not_found');
-    if (use === 'activated_at') await changeAddress(service, trx, user, link, client);
+    if (use === 'activated_at') await changeAddress(service, trx, user, session, link, client);
     return { user, session };
   });
   const address = { channel: link.channel, value: link.identifier };
@@ -236,6 +240,7 @@ async function changeAddress(
   service: Service,
   trx: Queries,
   user: UserRow,
+  session: SessionRow,
   { channel, identifier, id_hash }: LinkRow,
   client: Client,
 ): Promise<void> {
@@ -246,11 +251,18 @@ async function changeAddress(
     await endPending(trx, user.app_id, user.id, { except: id_hash });
     await recordEvent(service, trx, { ...event, type: `${channel}.changed` });
   }
-  await trx
+  const changed = await trx
     .updateTable('users')
-    .set({ [channel]: identifier, [`${channel}_verified`]: 1, updated_at: service.clock() })
+    .set({
+      [channel]: identifier,
+      [`${channel}_verified`]: 1,
+      ...(user[channel] !== identifier && { [`${channel}_proven_at`]: null, [`${channel}_open`]: 0 }),
+      updated_at: service.clock(),
+    })
     .where('app_id', '=', user.app_id)
     .where('id', '=', user.id)
-    .execute();
+    .returningAll()
+    .executeTakeFirstOrThrow();
+  await proveBySession(service, trx, changed, session, channel);
   await recordEvent(service, trx, { ...event, type: 'magic_link.completed' });
 }

@@ -4,6 +4,7 @@ import type { Queries } from '../storage/database.ts';
 import type { UserRow } from '../storage/schema.ts';
 import { recordEvent } from '../users/events.ts';
 import { signAccessToken } from './accesstoken.ts';
+import { type Proof, proveByLogin } from './proof.ts';
 import { type AuthResult, openSession, type SessionStart } from './sessions.ts';
 
 /** How somebody proved who they are. */
@@ -13,8 +14,8 @@ export interface Login {
   /** Event to write down. */
   event: string;
   redirectUrl?: string | undefined;
-  /** Address that was proven, to be marked as verified. */
-  verified?: 'email' | 'phone' | undefined;
+  /** Code or link that came back; absent for a passkey. */
+  proof?: Proof;
   session: SessionStart;
 }
 
@@ -34,8 +35,10 @@ export async function logIn(
   const key = await service.keys.signing(app.id);
   const { login, session } = await service.db.transaction().execute(async (trx) => {
     const login = await prove(trx);
+    const { user, proof } = login;
+    const { proven } = proof ? await proveByLogin(service, trx, app, user, proof) : login.session;
     await countLogin(service, trx, app, login);
-    return { login, session: await openSession(service, trx, app, login.user.id, login.session) };
+    return { login, session: await openSession(service, trx, app, user.id, { ...login.session, proven }) };
   });
   return {
     auth_token: await signAccessToken(service, app, key, login.user.id, session),
@@ -45,7 +48,7 @@ export async function logIn(
 }
 
 async function countLogin(service: Service, trx: Queries, app: App, login: Login): Promise<void> {
-  const { user, client, event: type, verified } = login;
+  const { user, client, event: type, proof } = login;
   const now = service.clock();
   const updated = await trx
     .updateTable('users')
@@ -54,7 +57,7 @@ async function countLogin(service: Service, trx: Queries, app: App, login: Login
       login_count: eb('login_count', '+', 1),
       last_login_at: now,
       updated_at: now,
-      ...(verified && { [`${verified}_verified`]: 1 }),
+      ...(proof && { [`${proof.channel}_verified`]: 1 }),
     }))
     .where('app_id', '=', app.id)
     .where('id', '=', user.id)

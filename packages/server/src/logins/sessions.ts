@@ -19,8 +19,8 @@ export interface SessionStart {
   method: SessionRow['method'];
   /** Passkey that opens it. */
   deviceId?: string | undefined;
-  /** Whether an address of the user was proven by this login, or before by whoever made its passkey. */
-  proven: boolean;
+  /** Whether an address of the user was proven by this login, or before by whoever made its passkey. Default is no. */
+  proven?: boolean | undefined;
   /** Whether the session outlives its access token. Default is yes, unless the app has refresh tokens off. */
   refreshable?: boolean | undefined;
 }
@@ -31,7 +31,7 @@ export async function openSession(
   trx: Queries,
   app: App,
   userId: string,
-  { method, deviceId = undefined, proven, refreshable = true }: SessionStart,
+  { method, deviceId = undefined, proven = false, refreshable = true }: SessionStart,
 ) {
   const { refreshEnabled, refreshAbsoluteLifetime, sessionTimeoutLength } = app.settings;
   const refreshes = refreshEnabled && refreshable;

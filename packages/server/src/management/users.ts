@@ -9,7 +9,7 @@ import type { Queries } from '../storage/database.ts';
 import type { UserRow, UserTable } from '../storage/schema.ts';
 import { logEvent, recordEvent } from '../users/events.ts';
 import { readIdentifiers } from '../users/identifiers.ts';
-import { mergeMetadata } from '../users/metadata.ts';
+import { mergeMetadata, noteOpenFields } from '../users/metadata.ts';
 import { insertUser, listDevices, lockUser, requireUser } from '../users/users.ts';
 import { deviceView, passageUserView } from '../users/views.ts';
 import { deleteDevice } from '../webauthn/devices.ts';
@@ -185,8 +185,10 @@ async function updateUser({ service, app, params, body, client }: RequestContext
   const { before, view } = await service.db.transaction().execute(async (trx) => {
     const user = await requireLocked(trx, app, params.user_id);
     const changes: Partial<UserTable> = {
-      ...(email && email !== user.email && { email, email_verified: 0 }),
-      ...(phone && phone !== user.phone && { phone, phone_verified: 0 }),
+      ...(email &&
+        email !== user.email && { email, email_verified: 0, email_proven_at: null, email_open: 0 }),
+      ...(phone &&
+        phone !== user.phone && { phone, phone_verified: 0, phone_proven_at: null, phone_open: 0 }),
     };
     for (const channel of ['email', 'phone'] as const) {
       const value = changes[channel];
@@ -209,10 +211,11 @@ async function updateUser({ service, app, params, body, client }: RequestContext
     }
     if (changes.email || changes.phone) await endPending(trx, app.id, user.id);
     const metadata = mergeMetadata(app.settings, user.metadata, body.user_metadata, 'any');
+    const open_metadata = noteOpenFields(user.open_metadata, body.user_metadata, 'known');
     const changed = await trx
       .updateTable('users')
       // What only a sign-up knew is the back end's from now on: no stranger registers a passkey for it.
-      .set({ ...changes, metadata, origin: 'back_end', updated_at: service.clock() })
+      .set({ ...changes, metadata, open_metadata, origin: 'back_end', updated_at: service.clock() })
       .where('app_id', '=', app.id)
       .where('id', '=', user.id)
       .returningAll()

@@ -50,6 +50,28 @@ export function mergeMetadata(
   return JSON.stringify(Object.fromEntries(merged));
 }
 
+/** Adds the fields of a change to those that a visitor wrote before any proof, or takes them out when somebody known wrote them. */
+export function noteOpenFields(
+  open: string | null,
+  changes: Metadata | undefined,
+  writer: 'stranger' | 'known',
+): string | null {
+  const names = new Set<string>(open ? JSON.parse(open) : []);
+  for (const name of Object.keys(changes ?? {})) {
+    if (writer === 'stranger') names.add(name);
+    else names.delete(name);
+  }
+  return names.size ? JSON.stringify([...names]) : null;
+}
+
+/** Returns metadata without some of its fields, whose names are a JSON list. */
+export function omitFields(stored: string | null, fields: string | null): string | null {
+  if (!stored || !fields) return stored;
+  const names = new Set<string>(JSON.parse(fields));
+  const kept = Object.entries(JSON.parse(stored) as Metadata).filter(([name]) => !names.has(name));
+  return kept.length ? JSON.stringify(Object.fromEntries(kept)) : null;
+}
+
 function isDate(value: unknown): boolean {
   const parts = typeof value === 'string' ? /^(\d{2})\/(\d{2})\/(\d{4})$/.exec(value) : null;
   if (!parts) return false;
