@@ -106,6 +106,7 @@ const wrongSettings: Wrong<NewApp> & Record<string, unknown[]> = {
   allowedIdentifier: ['emial', 'Email', '', null],
   requiredIdentifier: ['none', '', null],
   requireIdentifierVerification: notBoolean,
+  unprovenPasskeys: ['removed', '', true, null],
   publicSignup: notBoolean,
   profileManagement: notBoolean,
   allowedLinkPaths: ['/in', null, ['login'], ['//evil.example'], ['/.//evil.example'], [7]],

@@ -96,6 +96,8 @@ export const settings = strict({
   requiredIdentifier: z.enum(['email', 'phone', 'both', 'either']).default('either'),
   /** Whether a visitor has to prove the address before a passkey is made. Default is `false`. */
   requireIdentifierVerification: z.boolean().default(false),
+  /** What happens to passkeys that were made before any address of their user was proven, when somebody proves one by code or link: `remove`, or `keep`, which leaves a stranger in who registered the address first. Default is `remove`. */
+  unprovenPasskeys: z.enum(['remove', 'keep']).default('remove'),
   /** Whether visitors may register. Default is `true`. */
   publicSignup: z.boolean().default(true),
   /** Whether users may edit their profile in the official front end. Default is `true`. */

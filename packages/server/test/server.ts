@@ -152,6 +152,11 @@ export class TestServer {
     return body.magic_link as { id: string; secret: string; user_id: string; url: string };
   }
 
+  /** Makes a call of the Auth API that ends in a login. */
+  session(method: 'POST' | 'PATCH', path: string, body: object) {
+    return this.#api.signIn(method, path, body);
+  }
+
   /** Logs in by a link that is not sent. */
   async signIn(email: string) {
     const link = await this.createLink(email);

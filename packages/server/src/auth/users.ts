@@ -5,7 +5,7 @@ import { countUp } from '../limits/limits.ts';
 import { lookUpUser, resolveRegistrant } from '../logins/enumeration.ts';
 import { requireSignup } from '../logins/signup.ts';
 import { readIdentifier } from '../users/identifiers.ts';
-import { mergeMetadata } from '../users/metadata.ts';
+import { mergeMetadata, noteOpenFields } from '../users/metadata.ts';
 import { listDevices } from '../users/users.ts';
 import { strangerView } from '../users/views.ts';
 
@@ -44,8 +44,11 @@ export const userRoutes: Route[] = [
       await countUp(service, 'startsPerIp', app.id, client.ip);
       requireSignup(app);
       const identifier = readIdentifier(app, body.identifier);
-      const metadata = mergeMetadata(app.settings, null, body.user_metadata, 'registration');
-      const { user } = await resolveRegistrant(service, app, identifier, metadata);
+      const entered = {
+        metadata: mergeMetadata(app.settings, null, body.user_metadata, 'registration'),
+        open_metadata: noteOpenFields(null, body.user_metadata, 'stranger'),
+      };
+      const { user } = await resolveRegistrant(service, app, identifier, entered);
       return { user: strangerView(user, [], identifier) };
     },
   ),

@@ -4,7 +4,7 @@ import type { UserRow } from '../storage/schema.ts';
 import type { Identifier } from '../users/identifiers.ts';
 import { findUserByIdentifier, listDevices } from '../users/users.ts';
 import { strangerView } from '../users/views.ts';
-import { isUnfinishedSignup, registerUser, requireKnownUser } from './signup.ts';
+import { type Entered, isUnfinishedSignup, registerUser, requireKnownUser } from './signup.ts';
 
 /**
  * Returns who a code or link is for. Strictly, registering an address that has an account logs its owner in, and logging in to none
@@ -46,14 +46,14 @@ export async function resolveRegistrant(
   service: Service,
   app: App,
   identifier: Identifier,
-  metadata: string | null = null,
+  entered?: Entered,
 ): Promise<{ user: UserRow; decoy: boolean }> {
   if (service.options.strict) {
     const known = await findUserByIdentifier(service.db, app.id, identifier);
     if (known && !isUnfinishedSignup(known))
       return { user: decoyUser(service, app, identifier), decoy: true };
   }
-  return { user: await registerUser(service, app, identifier, metadata), decoy: false };
+  return { user: await registerUser(service, app, identifier, entered), decoy: false };
 }
 
 /**

@@ -40,7 +40,8 @@ export async function proveByLogin(
 ): Promise<{ proven: boolean; removal?: Removal | undefined }> {
   if (user[`${channel}_proven_at`] !== null) return { proven: true };
   const other = otherOf(channel);
-  const othersKnown = user[other] !== null && user[`${other}_open`] === 0 && user[`${other}_proven_at`] === null;
+  const othersKnown =
+    user[other] !== null && user[`${other}_open`] === 0 && user[`${other}_proven_at`] === null;
   if (user[`${channel}_open`] === 1 && othersKnown) return { proven: false };
 
   const passkeys = app.settings.unprovenPasskeys === 'remove' ? await removePasskeys(trx, user) : 0;

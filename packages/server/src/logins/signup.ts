@@ -9,6 +9,9 @@ export function requireMethod(app: App, method: 'passkeys' | 'otp' | 'magicLink'
   if (!app.settings.authMethods[method].enabled) throw new WireError('operation_not_allowed');
 }
 
+/** Metadata that a visitor enters to register. */
+export type Entered = Pick<UserRow, 'metadata' | 'open_metadata'>;
+
 /**
  * Returns the user that a visitor registers as, and makes a pending one where there is none.
  *
@@ -18,15 +21,28 @@ export async function registerUser(
   service: Service,
   app: App,
   identifier: Identifier,
-  metadata: string | null = null,
+  entered?: Entered,
 ): Promise<UserRow> {
   requireSignup(app);
-  const user = await findOrInsertUser(service, app, identifier, { origin: 'signup', metadata });
+  const user = await findOrInsertUser(service, app, identifier, { origin: 'signup', ...entered });
   if (user.status === 'inactive') throw new WireError('user_not_active');
   // The iOS client compares this text.
   if (user.login_count > 0 || user.status === 'active')
     throw new WireError('invalid_request', 'user: already exists.');
+  if (entered && isUnfinishedSignup(user)) await replaceMetadata(service, user, entered);
   return user;
+}
+
+/** Forgets what an earlier visitor entered, who may be somebody else. */
+async function replaceMetadata(service: Service, user: UserRow, entered: Entered): Promise<void> {
+  await service.db
+    .updateTable('users')
+    .set(entered)
+    .where('app_id', '=', user.app_id)
+    .where('id', '=', user.id)
+    .where('origin', '=', 'signup')
+    .where('login_count', '=', 0)
+    .execute();
 }
 
 export function requireSignup(app: App): void {
