@@ -10,12 +10,12 @@ import {
   publicUser,
   socialConnections,
 } from '../http/schemas.ts';
-import { findLiveSession, requireLiveSession } from '../logins/sessions.ts';
+import { requireLiveSession } from '../logins/sessions.ts';
 import { requireMethod } from '../logins/signup.ts';
 import { notify } from '../messages/notices.ts';
 import { recordEvent } from '../users/events.ts';
 import { mergeMetadata, noteOpenFields } from '../users/metadata.ts';
-import { listDevices, lockUser, requireUser } from '../users/users.ts';
+import { listDevices, lockUser } from '../users/users.ts';
 import { currentUserView, deviceView, publicUserView } from '../users/views.ts';
 import { deleteDevice, insertDevice, requireAttestation } from '../webauthn/devices.ts';
 import { endHandshake, startRegistration, takeHandshake } from '../webauthn/handshakes.ts';
@@ -187,9 +187,10 @@ export const currentUserRoutes: Route[] = [
       const { user: caller, session } = callerOf(context);
       const { id } = caller;
       return service.db.transaction().execute(async (trx) => {
-        const user = await requireUser(trx, app.id, id);
-        const live = await findLiveSession(service, trx, app, id, session.id);
-        const writer = live?.proven ? 'known' : 'stranger';
+        const user = await lockUser(trx, app.id, id);
+        if (!user) throw new WireError('invalid_access_token');
+        const { proven } = await requireLiveSession(service, trx, app, id, session.id);
+        const writer = proven ? 'known' : 'stranger';
         const open_metadata = noteOpenFields(user.open_metadata, body.user_metadata, writer);
         const merged = mergeMetadata(app.settings, user.metadata, body.user_metadata, 'profile');
         const changed = await trx
