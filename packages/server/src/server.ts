@@ -20,7 +20,11 @@ import { requireSecret } from './storage/binding.ts';
 import { openStorage, type Use } from './storage/database.ts';
 import { changeSecret, sweep, voidSecrets } from './storage/maintenance.ts';
 import { createSecrets } from './storage/secrets.ts';
+
 import { isPlainPath } from './urls.ts';
+
+import { rewriteAddresses } from './users/addresses.ts';
+
 import { importUsers } from './users/import.ts';
 
 /** A Passage service. */
@@ -92,6 +96,7 @@ export async function openServer(
       clock,
       knownApps: new Map(),
     };
+    await rewriteAddresses(service);
     const created = firstApp ? await createFirstApp(service) : undefined;
     await warnOfAddresses(service);
     return assemble(service, created, kept.messages);

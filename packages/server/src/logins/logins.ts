@@ -1,4 +1,5 @@
 import { WireError } from '../errors.ts';
+import { notify } from '../messages/notices.ts';
 import type { App, Client, Service } from '../service.ts';
 import type { Queries } from '../storage/database.ts';
 import type { UserRow } from '../storage/schema.ts';
@@ -33,13 +34,18 @@ export async function logIn(
 ): Promise<AuthResult> {
   // Read first: inside the transaction it would wait for a connection while holding one.
   const key = await service.keys.signing(app.id);
-  const { login, session } = await service.db.transaction().execute(async (trx) => {
+  const { login, session, owner } = await service.db.transaction().execute(async (trx) => {
     const login = await prove(trx);
     const { user, proof } = login;
-    const { proven } = proof ? await proveByLogin(service, trx, app, user, proof) : login.session;
+    const owner = proof && (await proveByLogin(service, trx, app, user, proof));
+    const start = { ...login.session, ...(owner && { proven: owner.proven }) };
     await countLogin(service, trx, app, login);
-    return { login, session: await openSession(service, trx, app, user.id, { ...login.session, proven }) };
+    return { login, session: await openSession(service, trx, app, user.id, start), owner };
   });
+  if (owner?.removed.length) {
+    const { removed } = owner;
+    await notify(service, app, owner.user, 'unproven_removed', { visitor: login.client, removed });
+  }
   return {
     auth_token: await signAccessToken(service, app, key, login.user.id, session),
     redirect_url: login.redirectUrl || app.settings.redirectUrl,

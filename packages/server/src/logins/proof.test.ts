@@ -50,6 +50,11 @@ describeDatabases('The first proof of an address', (make) => {
       user_metadata: null,
     });
 
+    const notice = server.messages.findLast(({ kind }) => kind === 'unproven_removed');
+    expect(notice).toMatchObject({
+      to: owner,
+      notice: { removed: ['passkeys', 'sessions', 'addresses', 'metadata'] },
+    });
     const refused = [
       await server.auth('POST', '/tokens', { refresh_token: stranger.refreshToken }),
       await server.auth(
@@ -189,6 +194,7 @@ describeDatabases('An owner', (make) => {
     await logIn(server, 'code', mallory.phone);
     await logIn(server, 'code', ada);
     await expectAll(server, session, { email: ada, phone: mallory.phone });
+    expect(server.messages.filter(({ kind }) => kind === 'unproven_removed')).toEqual([]);
   });
 
   it('keeps what they entered to register by a code or link', async () => {
@@ -283,6 +289,6 @@ async function changeAddress(
 
 /** Secret of the link that was sent last. */
 function secretOf(server: TestServer): string {
-  const { searchParams } = new URL(server.messages.at(-1)?.url ?? '');
+  const { searchParams } = new URL(server.messages.findLast(({ url }) => url)?.url ?? '');
   return searchParams.get('psg_magic_link') ?? searchParams.get('psg_verify_link') ?? '';
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Removed } from '../delivery/delivery.ts';
 import type { App, Service } from '../service.ts';
 import type { Queries } from '../storage/database.ts';
 import type { Channel, LoginAction, SessionRow, UserRow, UserTable } from '../storage/schema.ts';
@@ -17,19 +18,19 @@ export interface Proof {
   linkHash?: string;
 }
 
-/** What a first proof removed. */
-export interface Removal {
-  passkeys: number;
-  sessions: number;
-  /** Address that a visitor without proof brought. */
-  address: Channel | undefined;
-  metadata: boolean;
+/** What a login by code or link means. */
+export interface Proven {
+  /** Whether it proves who the user is. */
+  proven: boolean;
+  /** What the user lost. */
+  removed: Removed[];
+  /** The user as they are by now. */
+  user: UserRow;
 }
 
 /**
  * Takes note of a login by code or link. The first that proves an address ends everything that was made under no proof. The user must be locked.
- *
- * @returns Whether the login proves who the user is. It does not for an address that a visitor without proof added to one of the back end.
+ * A login proves nothing by an address that a visitor without proof added to one of the back end.
  */
 export async function proveByLogin(
   service: Service,
@@ -37,12 +38,12 @@ export async function proveByLogin(
   app: App,
   user: UserRow,
   { channel, action, linkHash }: Proof,
-): Promise<{ proven: boolean; removal?: Removal | undefined }> {
-  if (user[`${channel}_proven_at`] !== null) return { proven: true };
+): Promise<Proven> {
+  if (user[`${channel}_proven_at`] !== null) return { proven: true, removed: [], user };
   const other = otherOf(channel);
   const othersKnown =
     user[other] !== null && user[`${other}_open`] === 0 && user[`${other}_proven_at`] === null;
-  if (user[`${channel}_open`] === 1 && othersKnown) return { proven: false };
+  if (user[`${channel}_open`] === 1 && othersKnown) return { proven: false, removed: [], user };
 
   const passkeys = app.settings.unprovenPasskeys === 'remove' ? await removePasskeys(trx, user) : 0;
   const sessions = await endSessions(trx, app.id, user.id, { proven: 0 });
@@ -51,14 +52,15 @@ export async function proveByLogin(
   // Whoever finishes a sign-up by its code keeps what they entered a moment ago.
   const finishes = action === 'register' && user.login_count === 0;
   const metadata = finishes ? user.metadata : omitFields(user.metadata, user.open_metadata);
-  await change(trx, user, {
+  const changed = await change(trx, user, {
     ...provenNow(service, channel),
     ...(address && { [address]: null, [`${address}_verified`]: 0, [`${address}_open`]: 0 }),
     metadata,
     open_metadata: null,
   });
-  const removal = { passkeys, sessions, address, metadata: metadata !== user.metadata };
-  return { proven: true, removal: Object.values(removal).some(Boolean) ? removal : undefined };
+  const lost = { passkeys, sessions, addresses: address, metadata: metadata !== user.metadata };
+  const removed = (Object.keys(lost) as (keyof typeof lost)[]).filter((kind) => lost[kind]);
+  return { proven: true, removed, user: changed };
 }
 
 /**
@@ -111,13 +113,14 @@ function provenNow(service: Service, channel: Channel): Partial<UserTable> {
   return { [`${channel}_proven_at`]: service.clock(), [`${channel}_open`]: 0 };
 }
 
-async function change(trx: Queries, user: UserRow, changes: Partial<UserTable>): Promise<void> {
-  await trx
+function change(trx: Queries, user: UserRow, changes: Partial<UserTable>): Promise<UserRow> {
+  return trx
     .updateTable('users')
     .set(changes)
     .where('app_id', '=', user.app_id)
     .where('id', '=', user.id)
-    .execute();
+    .returningAll()
+    .executeTakeFirstOrThrow();
 }
 
 function otherOf(channel: Channel): Channel {

@@ -1,0 +1,80 @@
+import type { Service } from '../service.ts';
+import { readEmail } from './identifiers.ts';
+
+const mark = 'email addresses';
+const batch = 500;
+
+/**
+ * Rewrites the email addresses of databases that older versions made in the form that is stored now, once. One that belongs to another
+ * user in that form, or could not be entered any more, stays as it is and is logged at every start with the ID of its user, so that the
+ * operator can decide.
+ */
+export async function rewriteAddresses(service: Service): Promise<void> {
+  const { db } = service;
+  const done = await db.selectFrom('meta').select('name').where('name', '=', mark).executeTakeFirst();
+  if (done) return;
+  let left = 0;
+  for (let last = { app_id: '', id: '' }; ; ) {
+    const rows = await db
+      .selectFrom('users')
+      .select(['app_id', 'id', 'email'])
+      .where(({ or, and, eb }) =>
+        or([eb('app_id', '>', last.app_id), and([eb('app_id', '=', last.app_id), eb('id', '>', last.id)])]),
+      )
+      .orderBy('app_id')
+      .orderBy('id')
+      .limit(batch)
+      .execute();
+    for (const row of rows) if (row.email !== null && !(await rewrite(service, row, row.email))) left += 1;
+    const next = rows.at(-1);
+    if (!next) break;
+    last = next;
+  }
+  if (left > 0) return;
+  await db
+    .insertInto('meta')
+    .values({ name: mark, value: 'rewritten' })
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
+}
+
+/** @returns False for an address that has to stay as it is. */
+async function rewrite(
+  service: Service,
+  { app_id: app, id: user }: { app_id: string; id: string },
+  stored: string,
+): Promise<boolean> {
+  const email = readEmail(stored);
+  if (email === stored) return true;
+  const fields = { app, user, event: 'email.not_rewritten' };
+  if (email === undefined) {
+    service.options.logger.warn(
+      fields,
+      'The email address of a user is not valid any more: change it with the Management API',
+    );
+    return false;
+  }
+  return service.db.transaction().execute(async (trx) => {
+    const other = await trx
+      .selectFrom('users')
+      .select('id')
+      .where('app_id', '=', app)
+      .where('email', '=', email)
+      .executeTakeFirst();
+    if (other) {
+      service.options.logger.warn(
+        { ...fields, other: other.id },
+        'Two users have the same email address, written in two ways: change or delete one of them with the Management API',
+      );
+      return false;
+    }
+    await trx
+      .updateTable('users')
+      .set({ email })
+      .where('app_id', '=', app)
+      .where('id', '=', user)
+      .where('email', '=', stored)
+      .execute();
+    return true;
+  });
+}
