@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { describeDatabases, describeStored } from '../../test/databases.ts';
 import { baseUrl, origin, secret, signingKey, TestServer } from '../../test/server.ts';
+import { outbox } from '../delivery/outbox.ts';
 import { createPassageServer } from '../index.ts';
 import { openStorage } from '../storage/database.ts';
 
@@ -13,6 +14,7 @@ describeStored('Email addresses of older versions', (make) => {
       baseUrl,
       secret,
       database: location,
+      delivery: outbox({ print: false }),
       logger: { info: () => {}, warn: write, error: write },
       app: { id: 'app', apiKey, authOrigin: origin, signingKey },
     });
