@@ -103,6 +103,35 @@ it('says that there is no such account, and leads to creating it', async () => {
   expect(await page.getByLabel('Email or phone').inputValue()).toBe('nobody@example.com');
 });
 
+it('confirms a new address without logging anybody in or out', async () => {
+  await using visitor = await visit(browser);
+  await using other = await visit(browser);
+  await open(visitor.page, '?view=register');
+  await visitor.page.getByLabel('Email or phone').fill('barbara@example.com');
+  await visitor.page.getByRole('button', { name: 'Create a passkey' }).click();
+  await arrive(visitor.page);
+  const stored = (page: Page) => page.evaluate(() => ({ ...localStorage }));
+  const before = await stored(visitor.page);
+  for (const [{ page }, email, tokens] of [
+    [visitor, 'barbara@new.example', before],
+    [other, 'barbara@newer.example', {}],
+  ] as const) {
+    const answer = await fetch(`${site.origin}/passage/auth/v1/apps/${site.appId}/currentuser/email`, {
+      method: 'PATCH',
+      headers: {
+        Authorization: `Bearer ${before.psg_auth_token}`,
+        'Content-Type': 'application/json',
+      },
+      body: JSON.stringify({ new_email: email }),
+    });
+    expect(answer.status).toBe(200);
+    await page.goto(site.messages.findLast(({ to }) => to === email)?.url ?? '');
+    await page.getByRole('button', { name: 'Confirm' }).click();
+    await page.waitForURL(`${site.origin}/`);
+    expect(await stored(page)).toEqual(tokens);
+  }
+});
+
 it('logs in by a magic link, at the press of its button', async () => {
   await using linkSite = await startSite({ app: { authMethods: { otp: { enabled: false } } } });
   await using visitor = await visit(browser);

@@ -12,6 +12,7 @@ import { button, currentStep, element, run as runExchange, show, tell, tellField
 const address = new URL(location.href);
 const appId = address.searchParams.get('app') || document.body.dataset.app || '';
 const linkSecret = address.searchParams.get('psg_magic_link') ?? address.searchParams.get('psg_verify_link');
+const verifying = !address.searchParams.has('psg_magic_link') && address.searchParams.has('psg_verify_link');
 const canUsePasskeys = window.isSecureContext && 'PublicKeyCredential' in window;
 
 /** @type {any} the app as the Auth API describes it */
@@ -225,7 +226,8 @@ function pollLink(id) {
 element('open-link').addEventListener('click', () => {
   run('Checking the link…', async () => {
     const answer = await call(appId, 'PATCH', '/magic-link/activate', { magic_link: linkSecret });
-    await offerPasskey(answer.auth_result);
+    if (verifying) showConfirmed(answer.auth_result);
+    else await offerPasskey(answer.auth_result);
   });
 });
 element('link-start').addEventListener('click', () => showStart('login'));
@@ -265,6 +267,21 @@ element('skip-passkey').addEventListener('click', () => session && leave(session
 function leave(result) {
   storeTokens(result);
   show('done', 'You are logged in', `Taking you to ${app.name}…`);
+  goOn(result);
+}
+
+/**
+ * Confirming an address is no login: the account may be that of whoever asked for the link, so this browser keeps the tokens it has.
+ *
+ * @param {AuthResult} result
+ */
+function showConfirmed(result) {
+  show('done', 'Your address is confirmed', `Taking you to ${app.name}…`);
+  goOn(result);
+}
+
+/** @param {AuthResult} result */
+function goOn(result) {
   const next = result.redirect_url || app.redirect_url;
   // Replaces the page, so that going back does not bring up a used form or link.
   location.replace(destination(location.origin, address.searchParams.get('redirect'), next));
@@ -316,10 +333,13 @@ function dressIdentifier(allowed) {
 }
 
 function showLink() {
-  const verifying = address.searchParams.has('psg_verify_link');
   element('open-link').textContent = verifying ? 'Confirm' : 'Log in';
   if (verifying)
-    show('link', 'Confirm your address', `Press the button to confirm that this address is yours.`);
+    show(
+      'link',
+      'Confirm your address',
+      'The message names the account that asked for this. Confirm only if it is yours: the address then belongs to it.',
+    );
   else show('link', `Log in to ${app.name}`, 'Press the button to finish logging in on this device.');
 }
 
