@@ -143,7 +143,10 @@ export class TestServer {
   /** Has a code sent, and returns it. */
   async sendCode(identifier: string, action: 'register' | 'login' = 'login') {
     const { body } = await this.auth('POST', `/${action}/otp`, { identifier });
-    return { otpId: body.otp_id as string, code: this.messages.at(-1)?.code ?? '' };
+    return {
+      otpId: body.otp_id as string,
+      code: this.messages.findLast(({ kind }) => kind === 'otp')?.code ?? '',
+    };
   }
 
   /** Makes a login link with the Management API, without sending it. */

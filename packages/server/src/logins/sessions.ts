@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { WireError } from '../errors.ts';
+import { notify } from '../messages/notices.ts';
 import type { App, Client, Service } from '../service.ts';
 import type { Queries } from '../storage/database.ts';
-import type { SessionRow } from '../storage/schema.ts';
+import type { SessionRow, UserRow } from '../storage/schema.ts';
 import { randomText } from '../storage/secrets.ts';
 import { findUser } from '../users/users.ts';
 import { signAccessToken } from './accesstoken.ts';
@@ -130,10 +131,18 @@ export async function refresh(
     const user = await findUser(trx, app.id, session.user_id);
     if (user?.status !== 'active') return 'user_not_active';
     const next = await takeSuccessor(service, trx, app, session, token);
-    if (next === 'reused') await endReused(service, trx, session, client);
-    return typeof next === 'string' ? 'invalid_refresh_token' : { session, next };
+    if (next === 'expired') return 'invalid_refresh_token';
+    if (next === 'reused') {
+      await trx.deleteFrom('sessions').where('id', '=', session.id).execute();
+      return { reusedOf: user };
+    }
+    return { session, next };
   });
   if (typeof result === 'string') throw new WireError(result);
+  if ('reusedOf' in result) {
+    await tellOfReuse(service, app, result.reusedOf, client);
+    throw new WireError('invalid_refresh_token');
+  }
   const { user_id, id, created_at: authTime } = result.session;
   return {
     auth_token: await signAccessToken(service, app, key, user_id, { id, authTime }),
@@ -186,14 +195,14 @@ async function findRefreshToken(service: Service, trx: Queries, token: string) {
     .executeTakeFirst();
 }
 
-async function endReused(service: Service, trx: Queries, session: SessionRow, client: Client): Promise<void> {
-  await trx.deleteFrom('sessions').where('id', '=', session.id).execute();
+async function tellOfReuse(service: Service, app: App, user: UserRow, client: Client): Promise<void> {
   const event = 'refresh_token.reused';
   service.metrics.events.inc({ type: event });
   service.options.logger.warn(
-    { app: session.app_id, user: session.user_id, event, ip: client.ip },
+    { app: app.id, user: user.id, event, ip: client.ip },
     'Refresh token was used again: its session was ended',
   );
+  await notify(service, app, user, 'refresh_reused', { visitor: client });
 }
 
 /** Logs out: ends the session that a refresh token belongs to, if there is one. */
