@@ -56,6 +56,7 @@ export const knownVariables: readonly string[] = [
   ...Object.values(limitVariables),
   ...secrets.flatMap((name) => [name, `${name}_FILE`]),
   'PASSAGE_SMTP_FROM',
+  'PASSAGE_SMTP_NAME',
   'PASSAGE_WEBHOOK_URL',
   'PORT',
   'HOST',
@@ -177,8 +178,8 @@ function readDelivery(variables: Variables, readFile: ReadFile): PassageServerOp
       throw new TypeError(
         'PASSAGE_SMTP_FROM must be set to the sender, for example Acme <login@acme.example>',
       );
-    return named({ url: 'PASSAGE_SMTP_URL', from: 'PASSAGE_SMTP_FROM' }, () =>
-      smtp({ url, from, allowPrivateHttp }),
+    return named({ url: 'PASSAGE_SMTP_URL', from: 'PASSAGE_SMTP_FROM', name: 'PASSAGE_SMTP_NAME' }, () =>
+      smtp({ url, from, allowPrivateHttp, name: variables.PASSAGE_SMTP_NAME || undefined }),
     );
   }
   if (!hook) return undefined;

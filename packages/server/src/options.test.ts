@@ -268,7 +268,27 @@ describe('createPassageServer', () => {
 });
 
 const wrongSmtp: Wrong<SmtpOptions> = {
-  url: [undefined, ...notText, '', 'localhost:25', 'http://localhost', 'smtp://'],
+  url: [
+    undefined,
+    ...notText,
+    '',
+    'localhost:25',
+    'http://localhost',
+    'smtp://',
+    // Passwords that are not percent-encoded.
+    'smtp://ada:50%off@mail.example.com',
+    'smtp://ada:s3#cret@mail.example.com',
+    'smtp://ada:25#cret@mail.example.com',
+    'smtp://ada:s3/cret@mail.example.com',
+    'smtp://mail.example.com/inbox',
+    'smtp://mail.example.com?pool=true',
+    'smtp://mail.example.com?name=',
+    'smtp://mail.example.com?name=a&name=b',
+    'smtp://mail.example.com?requireTLS=no',
+    'smtp://mail.example.com?requireTLS=false',
+    'smtp://relay?requireTLS=false',
+  ],
+  name: [...notText, '', 'mail.example.com\r\nMAIL FROM:<eve@example.com>', 'a b'],
   from: [undefined, ...notText, '', ' ', 'a@example.com\r\nBcc: b@example.com'],
   timeout: [...notWhole, 0],
   allowPrivateHttp: notBoolean,

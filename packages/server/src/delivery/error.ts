@@ -1,10 +1,25 @@
 /** Why a message could not be handed over. */
-export type DeliveryFailure = 'unreachable' | 'timeout' | 'credentials' | 'rejected' | 'channel';
+export type DeliveryFailure =
+  | 'unreachable'
+  | 'unavailable'
+  | 'timeout'
+  | 'certificate'
+  | 'encryption'
+  | 'greeting'
+  | 'credentials'
+  | 'rejected'
+  | 'channel';
 
 // Fixed texts: the answers of mail servers and webhooks quote addresses, and may quote the message.
 const descriptions: Record<DeliveryFailure, string> = {
   unreachable: 'The delivery service cannot be reached',
+  unavailable: 'The delivery service answered that it is unavailable',
   timeout: 'The delivery service did not answer in time',
+  certificate:
+    'The certificate of the delivery service is not trusted: check its host name, or set NODE_EXTRA_CA_CERTS to its CA',
+  encryption: 'The delivery service answered, but not with TLS: check the port, and smtp:// or smtps://',
+  greeting:
+    'The delivery service refused the greeting: set PASSAGE_SMTP_NAME to the full host name of this server',
   credentials: 'The delivery service refused the credentials',
   rejected: 'The delivery service refused the message',
   channel: 'The delivery service does not carry this kind of message',
@@ -22,4 +37,11 @@ export class DeliveryError extends Error {
     this.failure = failure;
     this.status = status;
   }
+}
+
+/** Tells what a socket's error code says of TLS, or `undefined` when the connection failed before. */
+export function failureOfSocket(code = ''): DeliveryFailure | undefined {
+  if (/CERT|UNABLE_TO_|SELF_SIGNED/.test(code)) return 'certificate';
+  // OpenSSL's own: one side speaks TLS, the other does not.
+  return /^(?:ERR_SSL|EPROTO)/.test(code) ? 'encryption' : undefined;
 }

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { message } from '../../test/message.ts';
 import { smtp } from './smtp.ts';
 
@@ -103,6 +103,65 @@ describe('smtp', () => {
     const send = smtp({ url, from }).send({ ...message, channel: 'phone', to: '+15005550006' });
     await expect(send).rejects.toMatchObject({ failure: 'channel' });
     expect(mails).toHaveLength(0);
+  });
+
+  it('greets with a full host name, that of the option before that of the URL', async () => {
+    const names: string[] = [];
+    const { url } = await startMailServer({
+      onConnect: (_session, done) => done(),
+      onMailFrom: (_address, session, done) => {
+        names.push(session.hostNameAppearsAs);
+        done();
+      },
+    });
+    await smtp({ url, from }).send(message);
+    await smtp({ url: `${url}?name=url.example`, from }).send(message);
+    await smtp({ url: `${url}?name=url.example`, from, name: 'option.example' }).send(message);
+    expect(names[0]).toMatch(/^[^.[\]]+\..+/);
+    expect(names.slice(1)).toEqual(['url.example', 'option.example']);
+  });
+
+  it('says that the server refused the greeting, which another name may change', async () => {
+    const { url } = await startMailServer({
+      onConnect: (_session, done) => done(new Error('who are you')),
+    });
+    await expect(smtp({ url, from }).send(message)).rejects.toMatchObject({
+      failure: 'greeting',
+      message: expect.stringContaining('PASSAGE_SMTP_NAME'),
+    });
+  });
+
+  it('tells a certificate that is not trusted from a wrong password and a server that is away', async () => {
+    // Of the mail server, whose certificate is known to everybody.
+    const told = vi.spyOn(console, 'error').mockImplementation(() => {});
+    const secure = await startMailServer({ secure: true });
+    const send = (url: string) => smtp({ url, from }).send(message);
+    await expect(send(`smtps://127.0.0.1:${secure.port}`)).rejects.toMatchObject({ failure: 'certificate' });
+    const upgrade = await startMailServer({ disabledCommands: [] });
+    await expect(send(`${upgrade.url}?requireTLS=true`)).rejects.toMatchObject({ failure: 'certificate' });
+    await send(`${upgrade.url}?requireTLS=false`);
+    expect(upgrade.mails).toHaveLength(1);
+    told.mockRestore();
+  });
+
+  it('says that the server does not speak TLS', async () => {
+    const { port, url, mails } = await startMailServer();
+    const send = (address: string) => smtp({ url: address, from }).send(message);
+    await expect(send(`smtps://127.0.0.1:${port}`)).rejects.toMatchObject({ failure: 'encryption' });
+    await expect(send(`${url}?requireTLS=true`)).rejects.toMatchObject({ failure: 'encryption' });
+    expect(mails).toHaveLength(0);
+    await send(url);
+    expect(mails).toHaveLength(1);
+  });
+
+  it('reads users and passwords that are percent-encoded', async () => {
+    const { mails, port } = await startMailServer({
+      authOptional: false,
+      onAuth: ({ password }, _session, done) =>
+        password === '50%off#/@' ? done(null, { user: 'acme' }) : done(new Error('no')),
+    });
+    await smtp({ url: `smtp://acme:50%25off%23%2F%40@127.0.0.1:${port}`, from }).send(message);
+    expect(mails).toHaveLength(1);
   });
 
   it('refuses options that cannot work, without quoting the password', () => {

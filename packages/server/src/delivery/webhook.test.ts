@@ -87,7 +87,7 @@ describe('webhook', () => {
   it('gives up after its tries', async () => {
     const { received, url } = await startReceiver(answer(500));
     const send = webhook({ url, secret, retries: 1 }).send(message);
-    await expect(send).rejects.toMatchObject({ failure: 'unreachable', status: 500 });
+    await expect(send).rejects.toMatchObject({ failure: 'unavailable', status: 500 });
     expect(received).toHaveLength(2);
   });
 

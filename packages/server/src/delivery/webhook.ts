@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { OptionError, parseStrict, strict } from '../strict.ts';
 import { isSecureUrl } from '../urls.ts';
 import type { Delivery, Message } from './delivery.ts';
-import { DeliveryError } from './error.ts';
+import { DeliveryError, failureOfSocket } from './error.ts';
 
 const urlRule =
   'must be an https URL without credentials, or http on this machine (http elsewhere in a private network: see "allowPrivateHttp")';
@@ -103,10 +103,11 @@ async function post(
     await response.body?.cancel();
     if (response.ok) return undefined;
     const { status } = response;
-    return new DeliveryError(status === 429 || status >= 500 ? 'unreachable' : 'rejected', status);
+    return new DeliveryError(status === 429 || status >= 500 ? 'unavailable' : 'rejected', status);
   } catch (error) {
-    const late = error instanceof Error && error.name === 'TimeoutError';
-    return new DeliveryError(late ? 'timeout' : 'unreachable');
+    const { name, cause } = error as Error & { cause?: { code?: string } };
+    if (name === 'TimeoutError') return new DeliveryError('timeout');
+    return new DeliveryError(failureOfSocket(cause?.code) ?? 'unreachable');
   }
 }
 
