@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { createTransport } from 'nodemailer';
+import type { Transporter } from 'nodemailer';
 import { z } from 'zod';
 import { OptionError, parseStrict, strict } from '../strict.ts';
 import { isLoopback, isPrivateHost } from '../urls.ts';
@@ -45,7 +45,7 @@ export interface SmtpOptions extends z.input<typeof schema> {}
 export function smtp(options: SmtpOptions): Delivery {
   const { url, from, name, timeout, allowPrivateHttp } = parseStrict(schema, options, 'option');
   const server = new URL(url);
-  const transport = createTransport({
+  const configuration = {
     host: server.hostname.replace(/^\[|\]$/g, ''),
     ...(server.port && { port: Number(server.port) }),
     ...(server.username && {
@@ -59,12 +59,16 @@ export function smtp(options: SmtpOptions): Delivery {
     socketTimeout: timeout,
     disableFileAccess: true,
     disableUrlAccess: true,
-  });
+  };
+  // Loaded when the first mail is sent: most of the time of a start is spent on what it does not need yet.
+  let transport: Promise<Transporter> | undefined;
+  const open = async () => (await import('nodemailer')).createTransport(configuration);
   return {
     async send({ channel, to, subject, text, html }) {
       if (channel !== 'email') throw new DeliveryError('channel');
       const recipient = { name: '', address: to };
-      await transport
+      transport ??= open();
+      await (await transport)
         .sendMail({ from, to: recipient, subject, text, ...(html && { html }) })
         .catch(translate);
     },
