@@ -106,7 +106,7 @@ describe.skipIf(!built)('Backup and restore of a server that is written to (need
         await again.ended;
       }
     },
-    120_000,
+    300_000,
   );
 });
 
