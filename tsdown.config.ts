@@ -28,6 +28,16 @@ const structural: UserConfig['plugins'] = {
   },
 };
 
+// Bundlers accept that a package is missing if its `require` stands directly in `try`, and not in a function there.
+const required: UserConfig['plugins'] = {
+  name: 'required',
+  renderChunk: (code) =>
+    code.replaceAll(
+      /await \(Promise\.resolve\(\)\.then\(\(\) => .*?(require\("@nestjs\/\w+"\)).*?\)\)\)/g,
+      '$1',
+    ),
+};
+
 // How long each plugin took is of no use to who builds.
 const checks = { pluginTimings: false };
 
@@ -48,7 +58,7 @@ export default defineConfig([
     format: 'cjs',
     dts: true,
     checks,
-    plugins: raw,
+    plugins: [raw, required],
     clean: false,
     // Jest cannot load what CommonJS imports dynamically.
     outputOptions: { exports: 'named', dynamicImportInCjs: false, plugins: structural },

@@ -106,7 +106,6 @@ describe('README', () => {
   const quotes = frameworks.flatMap((framework) => [
     ['README.md', `examples/${framework}/src/quickstart.ts`],
     [`packages/${framework}/README.md`, `examples/${framework}/src/quickstart.ts`],
-    [`packages/${framework}/README.md`, `examples/${framework}/src/app.test.ts`],
   ]);
 
   it.each(quotes)('%s has the code of %s', (page, file) => {
