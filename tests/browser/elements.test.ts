@@ -88,7 +88,8 @@ describe('passage-elements', () => {
   });
 
   it('logs in the page that asks for a link, once the link is opened in another window', async () => {
-    await using frontEnd = await start('same origin', { app: { authMethods: { otp: { enabled: false } } } });
+    const app = { authMethods: { otp: { enabled: false } }, allowedLinkPaths: ['/register'] };
+    await using frontEnd = await start('same origin', { app });
     await using asking = await visitRecorded(browser);
     await using opening = await visitRecorded(browser);
     await asking.page.goto(`${frontEnd.origin}/register`);

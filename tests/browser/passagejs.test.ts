@@ -113,7 +113,7 @@ describe('passage-js', () => {
   });
 
   it('logs in the page that asks for a link, once the link is opened on another device', async () => {
-    await using frontEnd = await start('same origin');
+    await using frontEnd = await start('same origin', { app: { allowedLinkPaths: ['/account'] } });
     await using asking = await visitRecorded(browser);
     await using opening = await visitRecorded(browser);
     await open(asking.page, frontEnd, '/account?from=mail');

@@ -16,6 +16,10 @@ export interface PassageClaims {
   readonly nbf?: number;
   readonly iat?: number;
   readonly jti?: string;
+  /** Session: the same in all tokens of one login. The original service sent none. */
+  readonly sid?: string;
+  /** When the user logged in, in seconds since the epoch; a refresh does not change it. The original service sent none. */
+  readonly auth_time?: number;
   readonly [claim: string]: unknown;
 }
 
