@@ -28,8 +28,10 @@ export const limitVariables: Readonly<Record<keyof RateLimits, string>> = {
   messagesPerAddress: 'PASSAGE_RATE_LIMIT_MESSAGES_PER_ADDRESS',
   messagesPerIp: 'PASSAGE_RATE_LIMIT_MESSAGES_PER_IP',
   wrongCodesPerAddress: 'PASSAGE_RATE_LIMIT_WRONG_CODES_PER_ADDRESS',
+  wrongCodesPerApp: 'PASSAGE_RATE_LIMIT_WRONG_CODES_PER_APP',
   failuresPerIp: 'PASSAGE_RATE_LIMIT_FAILURES_PER_IP',
   startsPerIp: 'PASSAGE_RATE_LIMIT_STARTS_PER_IP',
+  wrongKeysPerIp: 'PASSAGE_RATE_LIMIT_WRONG_KEYS_PER_IP',
   messagesPerApp: 'PASSAGE_RATE_LIMIT_MESSAGES_PER_APP',
   notices: 'PASSAGE_RATE_LIMIT_NOTICES',
 };

@@ -28,15 +28,19 @@ export interface RateLimit extends z.output<typeof limit> {}
 export const limits = strict({
   /** Codes and links sent to one address of an app. Default is 5 in 3600 seconds. */
   messagesPerAddress: limit.default({ count: 5, window: 3_600 }),
-  /** Codes and links asked for from one IP address (of IPv6: one /64). Default is 30 in 3600 seconds. */
+  /** Codes and links asked for from one IP address. Default is 30 in 3600 seconds. */
   messagesPerIp: limit.default({ count: 30, window: 3_600 }),
   /** Wrong codes typed for one address. Default is 15 in 3600 seconds. */
   wrongCodesPerAddress: limit.default({ count: 15, window: 3_600 }),
+  /** Wrong codes typed for all addresses of an app. Default is 1000 in 3600 seconds. */
+  wrongCodesPerApp: limit.default({ count: 1_000, window: 3_600 }),
   /** Wrong codes, links and refresh tokens tried from one IP address. Default is 60 in 600 seconds. */
   failuresPerIp: limit.default({ count: 60, window: 600 }),
   /** Passkey ceremonies, look-ups and sign-ups begun from one IP address. Default is 240 in 60 seconds. */
   startsPerIp: limit.default({ count: 240, window: 60 }),
-  /** Codes and links sent by one app. Default is 5000 in 3600 seconds. */
+  /** Wrong API keys sent from one IP address. The right key is always accepted. Default is 60 in 600 seconds. */
+  wrongKeysPerIp: limit.default({ count: 60, window: 600 }),
+  /** Codes and links sent by one app, besides those of its back end. Default is 5000 in 3600 seconds. */
   messagesPerApp: limit.default({ count: 5_000, window: 3_600 }),
   /** Notices sent to one user; also those that one IP address causes for users whose address nobody has proven. Default is 10 in 86400 seconds. */
   notices: limit.default({ count: 10, window: 86_400 }),

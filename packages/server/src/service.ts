@@ -40,6 +40,7 @@ export interface Metrics {
   readonly requests: Histogram<'method' | 'route' | 'status'>;
   readonly events: Counter<'type'>;
   readonly refusals: Counter<'code'>;
+  readonly limits: Counter<'limit'>;
 }
 
 /** Signing keys of all apps. */

@@ -1,5 +1,7 @@
 import { WireError } from '../errors.ts';
-import type { App, Service } from '../service.ts';
+import { countUp } from '../limits/limits.ts';
+import { warn } from '../limits/warnings.ts';
+import type { App, Client, Service } from '../service.ts';
 import { hashApiKey } from '../storage/secrets.ts';
 import { readSettings } from './settings.ts';
 
@@ -33,17 +35,27 @@ export async function findOnlyApp(service: Service): Promise<string | undefined>
 }
 
 /**
- * Checks an API key of the app.
+ * Checks an API key of the app. Wrong ones are limited by IP address, the right one never is.
  *
- * @throws {@link WireError} `invalid_access_token`
+ * @throws {@link WireError} `invalid_access_token`, `too_many_requests`
  */
 export async function requireKey(
   service: Service,
   app: App,
   authorization: string | undefined,
+  { ip }: Client,
 ): Promise<void> {
+  if (await isKey(service, app, authorization)) return;
+  if (authorization !== undefined) {
+    await countUp(service, 'wrongKeysPerIp', app.id, ip);
+    warn(service, 'api_key.wrong', { app: app.id, ip });
+  }
+  throw new WireError('invalid_access_token');
+}
+
+async function isKey(service: Service, app: App, authorization: string | undefined): Promise<boolean> {
   const key = /^bearer +([A-Za-z0-9]{10}\.[A-Za-z0-9]{64})$/i.exec(authorization ?? '')?.[1];
-  if (!key) throw new WireError('invalid_access_token');
+  if (!key) return false;
   // Looked up by its hash: how long that takes says nothing about the key.
   const row = await service.db
     .selectFrom('api_keys')
@@ -51,7 +63,7 @@ export async function requireKey(
     .where('hash', '=', hashApiKey(key))
     .where('app_id', '=', app.id)
     .executeTakeFirst();
-  if (!row) throw new WireError('invalid_access_token');
+  if (!row) return false;
   const now = service.clock();
   if (now - (row.last_used_at ?? 0) > 60_000) {
     const update = service.db.updateTable('api_keys').set({ last_used_at: now }).where('id', '=', row.id);
@@ -60,4 +72,5 @@ export async function requireKey(
       service.options.logger.warn({ reason: error.message }, 'Use of an API key could not be noted');
     });
   }
+  return true;
 }

@@ -2,12 +2,14 @@ import { z } from 'zod';
 import { WireError } from '../errors.ts';
 import { type RequestContext, type Route, route } from '../http/routes.ts';
 import { authResult, bodies } from '../http/schemas.ts';
-import { checkLimit, countUp } from '../limits/limits.ts';
+import { checkLimit, countUp, tally } from '../limits/limits.ts';
+import { warn } from '../limits/warnings.ts';
 import { resolveUser } from '../logins/enumeration.ts';
 import { logIn } from '../logins/logins.ts';
 import { requireMethod, requireSignup } from '../logins/signup.ts';
-import { countMessage, post } from '../messages/messages.ts';
-import type { App, Service } from '../service.ts';
+import { countLoginMessage, countSent, isSpared } from '../messages/allowance.ts';
+import { post } from '../messages/messages.ts';
+import type { App, Client, Service } from '../service.ts';
 import type { Queries } from '../storage/database.ts';
 import type { CodeRow, LoginAction } from '../storage/schema.ts';
 import { randomCode, randomText } from '../storage/secrets.ts';
@@ -16,6 +18,8 @@ import { lockUser } from '../users/users.ts';
 
 /** Tries that a code is good for. */
 const maxAttempts = 3;
+/** What wrong codes of an app are counted as. */
+const everyCode = '';
 
 const sent = z.object({ otp_id: z.string() });
 type CodeBody = z.infer<typeof bodies.code>;
@@ -60,14 +64,14 @@ export const codeRoutes: Route[] = [
     async ({ service, app, body, client }) => {
       requireMethod(app, 'otp');
       await checkLimit(service, 'failuresPerIp', app.id, client.ip);
+      await checkLimit(service, 'wrongCodesPerApp', app.id, everyCode);
       const id = service.secrets.hash('code id', body.otp_id);
       const tried = await countTry(service, app, id);
-      if (tried) await checkLimit(service, 'wrongCodesPerAddress', app.id, tried.identifier);
-      if (tried && tried.attempts > maxAttempts) throw new WireError('exceeded_attempts');
+      if (tried) await requireTries(service, app, tried, client);
       const right = tried?.user_id && service.secrets.hash('code', id, body.otp) === tried.code_hash;
       if (!tried || !right) {
         await countUp(service, 'failuresPerIp', app.id, client.ip);
-        if (tried) await countUp(service, 'wrongCodesPerAddress', app.id, tried.identifier);
+        if (tried) await countWrong(service, app, tried, client);
         throw notValid();
       }
       const { user_id, channel, identifier, action } = tried;
@@ -87,6 +91,24 @@ export const codeRoutes: Route[] = [
     },
   ),
 ];
+
+/** @throws {@link WireError} `exceeded_attempts`, `too_many_requests` */
+async function requireTries(service: Service, app: App, tried: CodeRow, client: Client): Promise<void> {
+  if (!(await isSpared(service, app, tried.identifier, client.ip)))
+    await checkLimit(service, 'wrongCodesPerAddress', app.id, tried.identifier);
+  if (tried.attempts > maxAttempts) throw new WireError('exceeded_attempts');
+}
+
+/** @throws {@link WireError} `too_many_requests` */
+async function countWrong(service: Service, app: App, tried: CodeRow, { ip }: Client): Promise<void> {
+  const { user_id: user, identifier, attempts } = tried;
+  if (attempts === maxAttempts) warn(service, 'code.exhausted', { app: app.id, user, ip });
+  // Guesses at a decoy cost nothing, so they use nothing up, but do the same work.
+  if (user === null) await tally(service, 'wrongCodesPerApp', app.id, 'decoys');
+  else await countUp(service, 'wrongCodesPerApp', app.id, everyCode, { ip, user });
+  if (await isSpared(service, app, identifier, ip)) return;
+  await countUp(service, 'wrongCodesPerAddress', app.id, identifier, { ip, user });
+}
 
 function notValid(): WireError {
   return new WireError('invalid_request', 'otp: is not valid.');
@@ -109,8 +131,12 @@ async function sendCode(context: RequestContext<CodeBody, unknown>, action: Logi
   requireMethod(app, 'otp');
   if (action === 'register') requireSignup(app);
   const to = readIdentifier(app, body.identifier);
-  await countMessage(service, app, to, client);
+  const allowed = await countLoginMessage(service, app, to, client);
   const user = await resolveUser(service, app, to, action);
+  await countSent(service, app, client, allowed && user !== undefined);
+  // What the address is known to have stays: a stranger may ask in its name.
+  if (!allowed)
+    return { otp_id: await createCode(context, { ...to, value: `${randomText()} ` }, action, null) };
   return { otp_id: await createCode(context, to, action, user?.id ?? null) };
 }
 
@@ -127,6 +153,8 @@ async function createCode(
   const now = service.clock();
   const expiresAt = now + app.settings.authMethods.otp.ttl * 1000;
   await service.db.transaction().execute(async (trx) => {
+    // Codes that are asked for at once wait for each other, so that one of them is good.
+    await lockUser(trx, app.id, userId ?? '');
     await trx.deleteFrom('codes').where('app_id', '=', app.id).where('identifier', '=', to.value).execute();
     const row = {
       id_hash: id,

@@ -7,7 +7,8 @@ import { checkLimit, countUp } from '../limits/limits.ts';
 import { resolveUser } from '../logins/enumeration.ts';
 import { activateLink, claimLink, createLink, requireListedPath } from '../logins/links.ts';
 import { requireMethod, requireSignup } from '../logins/signup.ts';
-import { countMessage, post } from '../messages/messages.ts';
+import { countLoginMessage, countMessage, countSent } from '../messages/allowance.ts';
+import { post } from '../messages/messages.ts';
 import type { LoginAction } from '../storage/schema.ts';
 import { randomText } from '../storage/secrets.ts';
 import {
@@ -125,8 +126,10 @@ async function sendLink(context: RequestContext<LinkBody, unknown>, action: Logi
   if (action === 'register') requireSignup(app);
   const to = readIdentifier(app, body.identifier);
   const path = requireListedPath(app, body.magic_link_path);
-  await countMessage(service, app, to, client);
-  const user = await resolveUser(service, app, to, action);
+  const allowed = await countLoginMessage(service, app, to, client);
+  const resolved = await resolveUser(service, app, to, action);
+  const user = allowed ? resolved : undefined;
+  await countSent(service, app, client, user !== undefined);
   if (!user) return { magic_link: { id: randomText() } };
   const { ttl } = app.settings.authMethods.magicLink;
   const request = {
@@ -163,6 +166,7 @@ async function sendVerification(context: RequestContext<VerificationBody, unknow
     throw new WireError('invalid_request', 'redirect_url: must be a path or an allowed URL.');
   }
   await countMessage(service, app, to, client);
+  await countSent(service, app, client, true);
   const { ttl } = app.settings.authMethods.magicLink;
   const link = await createLink(service, app, {
     userId: user.id,

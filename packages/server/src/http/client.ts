@@ -1,4 +1,4 @@
-import { type BlockList, isIPv6 } from 'node:net';
+import { type BlockList, isIPv4, isIPv6 } from 'node:net';
 import type { Client } from '../service.ts';
 
 interface ClientReader {
@@ -9,38 +9,57 @@ interface ClientReader {
 
 /**
  * Finds out who sent a request. `X-Forwarded-For` counts only as far as proxies that are known wrote it: it is read from its end, up to
- * the first address that is none of theirs.
+ * the first address that is none of theirs. What is no address there (`unknown`) ends the search.
  */
 export function createClientReader(trusted: BlockList): ClientReader {
   const addresses = new WeakMap<Request, string>();
   const isTrusted = (address: string) => trusted.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
   return {
-    note(request, remoteAddress) {
-      if (remoteAddress) addresses.set(request, remoteAddress.replace(/^::ffff:(?=\d+\.)/, ''));
+    note(request, remoteAddress = '') {
+      const address = readAddress(remoteAddress);
+      if (address) addresses.set(request, address);
     },
     read(request) {
       let ip = addresses.get(request);
-      const hops = (request.headers.get('x-forwarded-for') ?? '').split(',').map((hop) => hop.trim());
+      const hops = (request.headers.get('x-forwarded-for') ?? '').split(',');
       while (ip !== undefined && isTrusted(ip)) {
-        const hop = hops.pop();
+        const hop = readAddress(hops.pop() ?? '');
         if (!hop) break;
-        ip = hop.replace(/^::ffff:(?=\d+\.)/, '');
+        ip = hop;
       }
       return { ip: ip && network(ip), userAgent: request.headers.get('user-agent') ?? '' };
     },
   };
 }
 
+/** Reads an address as proxies write it: with a port, in brackets, mapped to IPv6. Words and anything else are no address. */
+function readAddress(text: string): string | undefined {
+  const [, bracketed, plain = text] = /^"?(?:\[([^\]]*)\]|(\d[\d.]+))(?::\d+)?"?$/.exec(text.trim()) ?? [];
+  const address = (bracketed ?? plain).trim().replace(/%.*$/, '');
+  if (!isIPv6(address)) return isIPv4(address) ? address : undefined;
+  return mapped(address) ?? address;
+}
+
+/** Returns the IPv4 address within an IPv4-mapped one. RFC 4291 §2.5.5.2 */
+function mapped(address: string): string | undefined {
+  const [a, b, c, d, e, f, high = 0, low = 0] = groupsOf(address);
+  if (a || b || c || d || e || f !== 0xffff) return undefined;
+  return [high >> 8, high & 255, low >> 8, low & 255].join('.');
+}
+
 /** Of IPv6 the first 64 bits: whoever has one address there has them all. */
 function network(ip: string): string {
   if (!isIPv6(ip)) return ip;
-  const [head = '', tail] = ip.split('::');
-  const groups = head ? head.split(':') : [];
-  const last = tail ? tail.split(':') : [];
-  const filled =
-    tail === undefined ? groups : [...groups, ...Array(8 - groups.length - last.length).fill('0'), ...last];
-  return `${filled
-    .slice(0, 4)
-    .map((group) => Number.parseInt(group, 16).toString(16))
-    .join(':')}::/64`;
+  const [a = 0, b = 0, c = 0, d = 0] = groupsOf(ip);
+  return `${[a, b, c, d].map((group) => group.toString(16)).join(':')}::/64`;
+}
+
+/** The eight numbers of an IPv6 address, however it is written. */
+function groupsOf(address: string): number[] {
+  const canonical = new URL(`http://[${address}]`).hostname.slice(1, -1);
+  const [head = [], tail] = canonical.split('::').map((part) => (part ? part.split(':') : []));
+  const filled = tail
+    ? [...head, ...Array<string>(8 - head.length - tail.length).fill('0'), ...tail]
+    : [...head];
+  return filled.map((group) => Number.parseInt(group, 16));
 }

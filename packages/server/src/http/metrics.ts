@@ -15,7 +15,7 @@ export function createMetrics(): Metrics {
     }),
     events: new Counter({
       name: 'passage_events_total',
-      help: 'Logins, registrations and changes of credentials',
+      help: 'Logins, registrations, changes of credentials, and what may be an attack',
       labelNames: ['type'],
       registers,
     }),
@@ -23,6 +23,12 @@ export function createMetrics(): Metrics {
       name: 'passage_refusals_total',
       help: 'Requests refused, by error code',
       labelNames: ['code'],
+      registers,
+    }),
+    limits: new Counter({
+      name: 'passage_limit_refusals_total',
+      help: 'Refusals by a rate limit, by its name. What was not sent for one counts too',
+      labelNames: ['limit'],
       registers,
     }),
   };

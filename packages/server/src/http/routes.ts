@@ -102,7 +102,7 @@ async function answer(
   // The official Ruby SDK 0.7 sends a scheme with nothing after it where it has no key.
   const given = authorization !== undefined && !/^bearer *$/i.test(authorization);
   if (one.access === 'key' || (one.access === 'optional key' && given)) {
-    await requireKey(service, app, authorization);
+    await requireKey(service, app, authorization, context.var.client);
   }
   // Only what reads may go on with a session that has ended.
   const demand = { live: one.method !== 'GET', recent: one.credentials ?? false };

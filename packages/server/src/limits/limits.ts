@@ -1,12 +1,25 @@
 import { sql } from 'kysely';
 import { WireError } from '../errors.ts';
-import type { RateLimits } from '../options.ts';
+import type { RateLimit, RateLimits } from '../options.ts';
 import type { Service } from '../service.ts';
+import { warn } from './warnings.ts';
+
+/** Who is behind what is counted, for the warning that a limit is reached. */
+interface Suspect {
+  ip?: string | undefined;
+  user?: string | null | undefined;
+}
+
+/** One row of the table: limits by IP have a second one for the site of an IPv6 network. */
+interface Counter {
+  id: string;
+  rule: RateLimit;
+}
 
 /**
  * Counts one more, and refuses when that is one too many.
  *
- * @param subject What is counted; `undefined` (an IP address that is not known) counts nothing.
+ * @param subject What is counted; `undefined` (an IP address that is not known) counts nothing. For limits by IP it is the network.
  * @throws {@link WireError} `too_many_requests`
  */
 export async function countUp(
@@ -14,44 +27,126 @@ export async function countUp(
   limit: keyof RateLimits,
   appId: string,
   subject: string | undefined,
+  suspect: Suspect = {},
 ): Promise<void> {
-  const rule = service.options.rateLimits?.[limit];
-  if (!rule || subject === undefined) return;
-  const now = service.clock();
-  const id = service.secrets.hash('limit', limit, appId, subject);
-  const row = await service.db
-    .insertInto('limits')
-    .values({ id, count: 1, resets_at: now + rule.window * 1000 })
-    .onConflict((conflict) =>
-      conflict.column('id').doUpdateSet({
-        count: sql<number>`case when limits.resets_at <= ${now} then 1 else limits.count + 1 end`,
-        resets_at: sql<number>`case when limits.resets_at <= ${now} then excluded.resets_at else limits.resets_at end`,
-      }),
-    )
-    .returning(['count', 'resets_at'])
-    .executeTakeFirstOrThrow();
-  if (row.count > rule.count) exceed(row.resets_at - now);
+  for (const counter of countersOf(service, limit, appId, subject)) {
+    const { count, wait } = await increment(service, counter);
+    const ip = limit.endsWith('PerIp') ? subject : suspect.ip;
+    if (count === counter.rule.count)
+      warn(service, 'limit.reached', { app: appId, user: suspect.user, ip, limit });
+    if (count > counter.rule.count) exceed(service, limit, wait);
+  }
 }
 
-/** Refuses when the count is used up, without counting. */
+/** Does the work of `countUp` and refuses nothing: for decoys, which must take as long. */
+export async function tally(
+  service: Service,
+  limit: keyof RateLimits,
+  appId: string,
+  subject: string,
+): Promise<void> {
+  for (const counter of countersOf(service, limit, appId, subject)) await increment(service, counter);
+}
+
+/** Refuses when the count is used up, without counting. @throws {@link WireError} `too_many_requests` */
 export async function checkLimit(
   service: Service,
   limit: keyof RateLimits,
   appId: string,
   subject: string | undefined,
 ): Promise<void> {
+  for (const counter of countersOf(service, limit, appId, subject)) {
+    const { count, wait } = await read(service, counter);
+    if (count >= counter.rule.count) exceed(service, limit, wait);
+  }
+}
+
+/** Takes what there is once in the window of a limit. @returns False when it was taken before. */
+export async function takeOnce(
+  service: Service,
+  limit: keyof RateLimits,
+  appId: string,
+  subject: string,
+): Promise<boolean> {
+  const once = onceOf(service, limit, appId, subject);
+  return !once || (await increment(service, once)).count === 1;
+}
+
+/** Whether `takeOnce` took it in this window. */
+export async function isTaken(
+  service: Service,
+  limit: keyof RateLimits,
+  appId: string,
+  subject: string,
+): Promise<boolean> {
+  const once = onceOf(service, limit, appId, subject);
+  return once !== undefined && (await read(service, once)).count > 0;
+}
+
+function onceOf(
+  service: Service,
+  limit: keyof RateLimits,
+  appId: string,
+  subject: string,
+): Counter | undefined {
   const rule = service.options.rateLimits?.[limit];
-  if (!rule || subject === undefined) return;
+  return (
+    rule && { id: service.secrets.hash('limit', 'once', limit, appId, subject), rule: { ...rule, count: 1 } }
+  );
+}
+
+function countersOf(
+  service: Service,
+  limit: keyof RateLimits,
+  appId: string,
+  subject: string | undefined,
+): Counter[] {
+  const rule = service.options.rateLimits?.[limit];
+  if (!rule || subject === undefined) return [];
+  const counters = [{ id: service.secrets.hash('limit', limit, appId, subject), rule }];
+  // Whoever has a /48 has 65,536 networks of the size that is counted.
+  const site = limit.endsWith('PerIp')
+    ? /^([\da-f]+:[\da-f]+:[\da-f]+):[\da-f]+::\/64$/.exec(subject)?.[1]
+    : undefined;
+  if (site === undefined) return counters;
+  const id = service.secrets.hash('limit', limit, appId, `${site}::/48`);
+  return [...counters, { id, rule: { ...rule, count: rule.count * 4 } }];
+}
+
+/** @returns What was counted in this window, and the milliseconds to its end. */
+async function increment(service: Service, { id, rule }: Counter): Promise<{ count: number; wait: number }> {
+  const now = service.clock();
+  const end = now + rule.window * 1000;
+  // An end beyond the window was written while the clock was ahead, or while the window was longer.
+  const over = sql<boolean>`limits.resets_at <= ${now} or limits.resets_at > ${end}`;
+  const row = await service.db
+    .insertInto('limits')
+    .values({ id, count: 1, resets_at: end })
+    .onConflict((conflict) =>
+      conflict.column('id').doUpdateSet({
+        count: sql<number>`case when ${over} then 1 else limits.count + 1 end`,
+        resets_at: sql<number>`case when ${over} then excluded.resets_at else limits.resets_at end`,
+      }),
+    )
+    .returning(['count', 'resets_at'])
+    .executeTakeFirstOrThrow();
+  return { count: row.count, wait: row.resets_at - now };
+}
+
+async function read(service: Service, { id, rule }: Counter): Promise<{ count: number; wait: number }> {
   const now = service.clock();
   const row = await service.db
     .selectFrom('limits')
     .select(['count', 'resets_at'])
-    .where('id', '=', service.secrets.hash('limit', limit, appId, subject))
+    .where('id', '=', id)
+    .where('resets_at', '>', now)
+    .where('resets_at', '<=', now + rule.window * 1000)
     .executeTakeFirst();
-  if (row && row.resets_at > now && row.count >= rule.count) exceed(row.resets_at - now);
+  return { count: row?.count ?? 0, wait: (row?.resets_at ?? now) - now };
 }
 
-function exceed(milliseconds: number): never {
+function exceed(service: Service, limit: keyof RateLimits, milliseconds: number): never {
+  service.metrics.limits.inc({ limit });
   throw new WireError('too_many_requests', undefined, {
     retryAfter: Math.max(1, Math.ceil(milliseconds / 1000)),
   });

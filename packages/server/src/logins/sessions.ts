@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { WireError } from '../errors.ts';
+import { warn } from '../limits/warnings.ts';
 import { notify } from '../messages/notices.ts';
 import type { App, Client, Service } from '../service.ts';
 import type { Queries } from '../storage/database.ts';
@@ -196,12 +197,7 @@ async function findRefreshToken(service: Service, trx: Queries, token: string) {
 }
 
 async function tellOfReuse(service: Service, app: App, user: UserRow, client: Client): Promise<void> {
-  const event = 'refresh_token.reused';
-  service.metrics.events.inc({ type: event });
-  service.options.logger.warn(
-    { app: app.id, user: user.id, event, ip: client.ip },
-    'Refresh token was used again: its session was ended',
-  );
+  warn(service, 'refresh_token.reused', { app: app.id, user: user.id, ip: client.ip });
   await notify(service, app, user, 'refresh_reused', { visitor: client });
 }
 

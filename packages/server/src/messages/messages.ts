@@ -1,7 +1,6 @@
 import type { Message, SecretKind } from '../delivery/delivery.ts';
 import { WireError } from '../errors.ts';
-import { countUp } from '../limits/limits.ts';
-import type { App, Client, Service } from '../service.ts';
+import type { App, Service } from '../service.ts';
 import type { UserRow } from '../storage/schema.ts';
 import type { Identifier } from '../users/identifiers.ts';
 import { findLanguage } from './language.ts';
@@ -17,18 +16,6 @@ export interface Post {
   expiresAt: number;
   /** Account that a link proves an address for. */
   account?: UserRow | undefined;
-}
-
-/** Counts a message, for an address that has an account and for one that has none alike. @throws {@link WireError} `too_many_requests` */
-export async function countMessage(
-  service: Service,
-  app: App,
-  to: Identifier,
-  client: Client,
-): Promise<void> {
-  await countUp(service, 'messagesPerIp', app.id, client.ip);
-  await countUp(service, 'messagesPerAddress', app.id, to.value);
-  await countUp(service, 'messagesPerApp', app.id, '');
 }
 
 /** Shows an address to somebody who may not know it: its owner recognizes it, and it has no text that its owner chose. */

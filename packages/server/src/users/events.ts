@@ -38,6 +38,25 @@ export async function recordEvent(
     .execute();
 }
 
+/** Whether a user has ever logged in from an IP address. */
+export async function hasLoggedInFrom(
+  queries: Queries,
+  appId: string,
+  userId: string,
+  ip: string,
+): Promise<boolean> {
+  const login = await queries
+    .selectFrom('events')
+    .select('id')
+    .where('app_id', '=', appId)
+    .where('user_id', '=', userId)
+    .where('ip_addr', '=', ip)
+    .where('action', 'in', ['register', 'login'])
+    .limit(1)
+    .executeTakeFirst();
+  return login !== undefined;
+}
+
 export function listRecentEvents(queries: Queries, user: UserRow): Promise<EventRow[]> {
   return queries
     .selectFrom('events')
