@@ -20,11 +20,13 @@ async function bundle(): Promise<string> {
   return output[0].code;
 }
 
-it('core is at most 12 kB with its dependencies, minified and compressed by Brotli', async () => {
+// Measured by taking each away: ofetch 3.0 kB, jose's verification of signatures for runtimes without node:crypto 2.4, the
+// explanation of refused tokens 0.4, events 0.2, the check of the settings 0.2.
+it('core is at most 18 kB with its dependencies, minified and compressed by Brotli', async () => {
   const code = await bundle();
   // What is measured is the whole: nothing is left to be imported.
   expect(code).not.toMatch(/\bfrom\s*"/);
   expect(code).toContain('WWW-Authenticate');
   const size = brotliCompressSync(code).length;
-  expect(size, `core is ${size} bytes with its dependencies`).toBeLessThanOrEqual(12_000);
+  expect(size, `core is ${size} bytes with its dependencies`).toBeLessThanOrEqual(18_000);
 });

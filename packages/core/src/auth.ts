@@ -1,6 +1,7 @@
 import type { CallApi } from './api.ts';
 import { type Awaitable, chain } from './awaitable.ts';
 import { ForbiddenError, UnauthenticatedError } from './errors.ts';
+import { channels, observe, outcomeOf } from './events.ts';
 import { findToken } from './headers.ts';
 import type { LoadUser } from './loader.ts';
 import { type CreateMagicLinkArgs, createMagicLink, type MagicLinkOptions } from './magiclink.ts';
@@ -110,6 +111,17 @@ export class PassageAuth {
   }
 
   #find(
+    headers: RequestHeaders | null | undefined,
+    options: AuthenticateOptions,
+  ): Awaitable<Principal | undefined> {
+    return observe(
+      channels.authenticate,
+      () => this.#read(headers, options),
+      (error, principal) => ({ appId: this.#parts.options.appId, ...outcomeOf(error, principal) }),
+    );
+  }
+
+  #read(
     headers: RequestHeaders | null | undefined,
     options: AuthenticateOptions,
   ): Awaitable<Principal | undefined> {

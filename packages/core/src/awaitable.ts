@@ -26,7 +26,7 @@ export function settle<T>(work: () => Awaitable<T>, done: (error?: unknown, valu
 
 /** Returns whether a value is a promise. */
 // Not `instanceof`: `Promise` can be replaced, and a promise mistaken for a value would pass for a caller.
-function isPromise<T>(value: Awaitable<T>): value is PromiseLike<T> {
+export function isPromise<T>(value: Awaitable<T>): value is PromiseLike<T> {
   return typeof (value as { then?: unknown } | undefined)?.then === 'function';
 }
 

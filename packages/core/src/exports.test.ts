@@ -19,6 +19,7 @@ it('has the public names', () => {
       "UserInactiveError",
       "UserStatus",
       "WebAuthnType",
+      "explainToken",
       "internalAuthenticate",
       "internalChain",
       "internalCheckNames",

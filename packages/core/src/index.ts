@@ -9,17 +9,22 @@ export { type Authorize, internalAuthenticate, type PassageAuth } from './auth.t
 export { chain as internalChain, settle as internalSettle } from './awaitable.ts';
 export {
   ApiError,
+  type ClaimMismatch,
   ForbiddenError,
   InvalidRequestError,
   InvalidTokenError,
+  type InvalidTokenErrorOptions,
   isPassageError,
   PassageError,
   type PassageErrorCode,
+  type TokenClaim,
   type TokenRejection,
   UnauthenticatedError,
   UnavailableError,
   UserInactiveError,
 } from './errors.ts';
+export type { ApiEvent, AuthenticateEvent, KeysEvent } from './events.ts';
+export { explainToken } from './explain.ts';
 export { isPreflight } from './headers.ts';
 export type {
   ListUsersQuery,

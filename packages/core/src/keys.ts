@@ -1,6 +1,7 @@
 import { createLocalJWKSet } from 'jose/jwks/local';
 import { type Awaitable, grace, within } from './awaitable.ts';
 import { InvalidTokenError, UnavailableError } from './errors.ts';
+import { channels, observe } from './events.ts';
 import { type BoundedFetch, boundedFetch } from './http.ts';
 import type { JsonWebKeySet, ResolvedOptions } from './options.ts';
 import { type CheckSignature, createSignatureCheck } from './signature.ts';
@@ -91,6 +92,7 @@ class GivenKeys implements Keys {
  * @see RFC 7517 §5, docs/protocol.md §2.4
  */
 class FetchedKeys implements Keys {
+  readonly #appId: string;
   readonly #url: string;
   readonly #timeout: number;
   readonly #fetch: BoundedFetch;
@@ -108,6 +110,7 @@ class FetchedKeys implements Keys {
   #abandoned = false;
 
   constructor(options: ResolvedOptions) {
+    this.#appId = options.appId;
     this.#url = keysUrl(options);
     this.#timeout = Math.min(options.timeout, 5 * second);
     this.#fetch = boundedFetch(options.fetch, this.#timeout);
@@ -176,7 +179,11 @@ class FetchedKeys implements Keys {
   async #read(): Promise<true> {
     const run = this.#run;
     try {
-      const text = await this.#download();
+      const text = await observe(
+        channels.keys,
+        () => this.#download(),
+        (error) => ({ appId: this.#appId, outcome: error === undefined ? 'fetched' : 'failed' }),
+      );
       // The same text is the same key set: verified tokens stay verified.
       const set = text === this.#text ? this.#set : await readKeySet(JSON.parse(text));
       if (this.#isLate(run)) return true;

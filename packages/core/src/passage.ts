@@ -3,6 +3,7 @@ import { checkBoolean, internalCheckNames } from './arguments.ts';
 import { type Authorize, PassageAuth } from './auth.ts';
 import { BoundedCache } from './cache.ts';
 import { createCheck } from './check.ts';
+import { channels, codeOf, observe } from './events.ts';
 import { createUserLoader, type LoadedUser } from './loader.ts';
 import type { PassageApp } from './models.ts';
 import { optionNames, type PassageOptions, resolveOptions } from './options.ts';
@@ -52,6 +53,20 @@ function clientOptionsOf(options: AdapterOptions): PassageOptions {
   return Object.fromEntries(Object.entries(options).filter(([name]) => Object.hasOwn(optionNames, name)));
 }
 
+function observed(appId: string, call: CallApi): CallApi {
+  return async (method, path, details) =>
+    observe(
+      channels.api,
+      () => call(method, path, details),
+      (error) => ({
+        appId,
+        method,
+        outcome: error === undefined ? 'succeeded' : 'failed',
+        reason: codeOf(error),
+      }),
+    );
+}
+
 /** How many loaded users are remembered. */
 const userCacheSize = 4096;
 
@@ -80,7 +95,7 @@ export class Passage {
     const resolved = resolveOptions(options);
     const cache = new BoundedCache<LoadedUser>(resolved.userCacheTtl > 0 ? userCacheSize : 0);
     this.appId = resolved.appId;
-    this.#call = createApi(resolved);
+    this.#call = observed(resolved.appId, createApi(resolved));
     this.#check = createCheck(resolved, this.#call);
     this.user = new PassageUsers(this.#call, (userId) => cache.delete(userId));
     this.auth = new PassageAuth({
