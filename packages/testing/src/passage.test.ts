@@ -120,10 +120,14 @@ describe('users and sessions', () => {
     for (const { auth_time } of claims) expect(auth_time).toEqual(expect.any(Number));
   });
 
-  it('plants a passkey that proves no address', async () => {
+  it('plants a passkey that proves no address, and loses it when the owner logs in', async () => {
     await using passage = await startPassage();
-    const { userId } = await passage.authenticator().register('ada@example.com');
+    const stranger = passage.authenticator();
+    const { userId } = await stranger.register('ada@example.com');
     expect(await passage.admin.user.get(userId)).toMatchObject({ emailVerified: false, webauthn: true });
+    expect((await passage.signIn('ada@example.com')).userId).toBe(userId);
+    expect(await passage.admin.user.get(userId)).toMatchObject({ emailVerified: true, webauthn: false });
+    await expect(stranger.signIn()).rejects.toMatchObject({ status: 401 });
   });
 
   it('has no refresh token when the app has none', async () => {
