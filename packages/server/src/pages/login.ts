@@ -1,4 +1,5 @@
 import { html } from 'hono/html';
+import { page } from './page.ts';
 
 /**
  * Returns the document of `/login`. Its scripts fill in what depends on the app.
@@ -6,27 +7,10 @@ import { html } from 'hono/html';
  * @param path Path that the server lives below, without a trailing slash.
  * @param appId App to log in to when the address names none.
  */
-export function loginDocument(path: string, appId = '') {
-  return html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="robots" content="noindex">
-<title>Log in</title>
-<link rel="icon" href="${icon}">
-<link rel="stylesheet" href="${path}/login.css">
-<script type="module" src="${path}/login.js"></script>
-</head>
-<body data-app="${appId}">
-<main aria-labelledby="title">
-  <p class="app"><span id="mark" aria-hidden="true"></span><span id="app-name"></span></p>
-  <h1 id="title" tabindex="-1">Log in</h1>
-  <p id="lead"></p>
-  <noscript><p>Passkeys need JavaScript. Turn it on for this page, then reload.</p></noscript>
-  <div id="notice" role="alert"></div>
-
+export function loginDocument(path: string, appId?: string) {
+  return page(
+    { path, title: 'Log in', script: 'login.js', appId },
+    html`
   <form id="start-form" data-step="start" hidden novalidate>
     <label id="identifier-label" for="identifier">Email</label>
     <input id="identifier" name="identifier" autocomplete="username" autocapitalize="none" spellcheck="false" aria-describedby="notice">
@@ -57,16 +41,8 @@ export function loginDocument(path: string, appId = '') {
     <button id="add-passkey" class="primary" type="button">${key}<span>Create a passkey</span></button>
     <p class="foot"><button id="skip-passkey" class="link" type="button">Not now</button></p>
   </div>
-
-  <p id="status" role="status"></p>
-</main>
-</body>
-</html>
-`;
+`,
+  );
 }
 
 const key = html`<svg aria-hidden="true" width="20" height="20" viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2" stroke-linecap="round" stroke-linejoin="round"><circle cx="8" cy="15" r="4.5"/><path d="m11.3 11.7 8.2-8.2M16 7l3.5 3.5M13 10l2 2"/></svg>`;
-
-const icon = `data:image/svg+xml,${encodeURIComponent(
-  '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" fill="none" stroke="#5b76f0" stroke-width="2.4" stroke-linecap="round"><circle cx="8" cy="15" r="4.5"/><path d="m11.3 11.7 8.2-8.2M16 7l3.5 3.5"/></svg>',
-)}`;

@@ -1,5 +1,6 @@
 import { Hono } from 'hono';
 import { etag } from 'hono/etag';
+import homeJs from './client/home.js?raw';
 import loginCss from './client/login.css?raw';
 import loginJs from './client/login.js?raw';
 import loginApiJs from './client/login-api.js?raw';
@@ -7,17 +8,19 @@ import loginSessionJs from './client/login-session.js?raw';
 import loginTextsJs from './client/login-texts.js?raw';
 import loginViewJs from './client/login-view.js?raw';
 import redirectJs from './client/passage-redirect.js?raw';
+import { homeDocument } from './home.ts';
 import { findLocale } from './locales/locales.ts';
 import { loginDocument } from './login.ts';
 
 export interface PagesOptions {
   /** Path that the server lives below, without a trailing slash; empty at the root. */
   path: string;
-  /** Finds the app to log in to when the address names none, which is clear only when there is just one. */
+  /** Finds the app to speak of when nothing names one, which is clear only when there is just one. */
   onlyApp(): Promise<string | undefined>;
 }
 
 const scripts: Record<string, string> = {
+  '/home.js': homeJs,
   '/login.js': loginJs,
   '/login-api.js': loginApiJs,
   '/login-session.js': loginSessionJs,
@@ -47,9 +50,10 @@ const assetHeaders = {
   'X-Content-Type-Options': 'nosniff',
 };
 
-/** Returns the routes of `/login`, `/passage-redirect.js` and the locale texts of the official front ends. */
+/** Returns the routes of `/`, `/login`, `/passage-redirect.js` and the locale texts of the official front ends. */
 export function pages({ path, onlyApp }: PagesOptions): Hono {
   const app = new Hono();
+  app.get('/', async (c) => c.html(homeDocument(path, await onlyApp()), 200, documentHeaders));
   app.get('/login', async (c) => c.html(loginDocument(path, await onlyApp()), 200, documentHeaders));
   for (const [name, source] of Object.entries(scripts)) {
     app.get(name, etag(), (c) => c.body(source, 200, { ...assetHeaders, 'Content-Type': javascript }));

@@ -19,6 +19,14 @@ export function storeTokens(result) {
   document.cookie = `psg_auth_token=${result.auth_token}; path=/; samesite=lax${secure}`;
 }
 
+/** Removes what `storeTokens` left. */
+export function removeTokens() {
+  localStorage.removeItem('psg_auth_token');
+  localStorage.removeItem('psg_refresh_token');
+  // biome-ignore lint/suspicious/noDocumentCookie: the Cookie Store API is not in every browser.
+  document.cookie = 'psg_auth_token=; path=/; max-age=0';
+}
+
 /**
  * Remembers which passkey of which user this browser has, as passage-js does.
  *

@@ -1,5 +1,5 @@
 // @ts-check
-// What the login page shows: one step at a time, what went wrong, and that it is waiting.
+// What the pages show: the app, one step at a time, what went wrong, and that it is waiting.
 
 /** @param {string} id */
 export function element(id) {
@@ -22,7 +22,7 @@ export function currentStep() {
 /**
  * Shows one step and nothing else, and puts the focus where the visitor goes on.
  *
- * @param {'problem' | 'start' | 'enter-code' | 'inbox' | 'link' | 'offer' | 'done'} step
+ * @param {'problem' | 'start' | 'enter-code' | 'inbox' | 'link' | 'offer' | 'done' | 'signed-in' | 'signed-out' | 'unknown'} step
  * @param {string} heading
  * @param {string} text
  */
@@ -37,6 +37,33 @@ export function show(step, heading, text) {
   clearNotice();
   const field = document.querySelector(`[data-step="${step}"] input`);
   (field instanceof HTMLInputElement ? field : title).focus();
+}
+
+/** @param {{ name: string }} app */
+export function showApp({ name }) {
+  element('app-name').textContent = name;
+  element('mark').textContent = Array.from(name.trim())[0]?.toUpperCase() ?? '';
+}
+
+/** @param {{ auth_origin: string }} app */
+export function isHere({ auth_origin: origin }) {
+  return URL.canParse(origin) && new URL(origin).origin === location.origin;
+}
+
+/**
+ * Leads to the same page at the address that the app logs users in at.
+ *
+ * @param {{ name: string, auth_origin: string }} app
+ */
+export function showOtherOrigin({ name, auth_origin: origin }) {
+  show('problem', 'Wrong address', '');
+  const target = URL.canParse(origin) ? new URL(origin) : undefined;
+  if (!target || !/^https?:$/.test(target.protocol)) return;
+  const link = document.createElement('a');
+  link.className = 'primary';
+  link.href = new URL(location.pathname + location.search, target).href;
+  link.textContent = `Go to ${target.host}`;
+  tell(`You are at ${location.origin}, but ${name} logs users in at ${origin}.`, link);
 }
 
 function clearNotice() {

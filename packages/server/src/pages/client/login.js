@@ -4,7 +4,18 @@
 import { ApiFailure, call, createPasskey, usePasskey } from './login-api.js';
 import { destination, rememberPasskey, storeTokens } from './login-session.js';
 import { actionLabels, describe } from './login-texts.js';
-import { button, currentStep, element, run as runExchange, show, tell, tellField } from './login-view.js';
+import {
+  button,
+  currentStep,
+  element,
+  isHere,
+  run as runExchange,
+  show,
+  showApp,
+  showOtherOrigin,
+  tell,
+  tellField,
+} from './login-view.js';
 
 /** @typedef {import('./login-session.js').AuthResult} AuthResult */
 /** @typedef {'login' | 'register'} Mode */
@@ -298,30 +309,11 @@ async function start() {
     show('problem', 'This page cannot be shown', '');
     return fail(error);
   }
-  element('app-name').textContent = app.name;
-  element('mark').textContent = Array.from(app.name.trim())[0]?.toUpperCase() ?? '';
-  if (!isHome(app.auth_origin)) return showOtherOrigin(app.auth_origin);
+  showApp(app);
+  if (!isHere(app)) return showOtherOrigin(app);
   dressIdentifier(app.allowed_identifier);
   if (linkSecret) return showLink();
   showStart(mode === 'register' && app.public_signup ? 'register' : 'login');
-}
-
-/** @param {string} origin */
-function isHome(origin) {
-  return URL.canParse(origin) && new URL(origin).origin === location.origin;
-}
-
-/** @param {string} origin */
-function showOtherOrigin(origin) {
-  const here = `You are at ${location.origin}, but ${app.name} logs users in at ${origin}.`;
-  show('problem', 'Wrong address', '');
-  const target = URL.canParse(origin) ? new URL(origin) : undefined;
-  if (!target || !/^https?:$/.test(target.protocol)) return;
-  const link = document.createElement('a');
-  link.className = 'primary';
-  link.href = new URL(address.pathname + address.search, target).href;
-  link.textContent = `Go to ${target.host}`;
-  tell(here, link);
 }
 
 /** @param {string} allowed */
