@@ -185,7 +185,7 @@ describeDatabases('Apps', (make) => {
     const made = await server.server.apps.create({ id: 'imported-app', apiKey, name: 'Imported' });
     expect(made).toEqual({ appId: 'imported-app', apiKey });
     await expect(server.server.apps.create({ id: 'imported-app' })).rejects.toThrow(
-      '"id" of an app is taken',
+      'Another app has this ID',
     );
     await server.server.apps.update('imported-app', { name: 'Renamed' });
     expect((await server.call('GET', '/auth/v1/apps/imported-app')).body.app.name).toBe('Renamed');

@@ -94,7 +94,7 @@ export async function openServer(
       delivery: resolved.delivery ?? kept,
       metrics: createMetrics(),
       clock,
-      knownApps: new Map(),
+      known: { apps: new Map(), apiKeys: new Map() },
     };
     await rewriteAddresses(service);
     const created = firstApp ? await createFirstApp(service) : undefined;
@@ -132,7 +132,8 @@ function assemble(
         return new WireError('not_found').toResponse();
       }
       if (!related) url.pathname = url.pathname.slice(basePath.length) || '/';
-      const inner = new Request(url, request);
+      // A copy takes longer than a small answer.
+      const inner = basePath ? new Request(url, request) : request;
       clients.note(inner, connection?.remoteAddress);
       return await http.fetch(inner);
     } catch (error) {

@@ -15,8 +15,14 @@ export interface Service {
   readonly delivery: Delivery;
   readonly metrics: Metrics;
   readonly clock: () => number;
-  /** Apps as last read, by id. */
-  readonly knownApps: Map<string, App>;
+  readonly known: Known;
+}
+
+/** What was read of apps and their API keys. It counts for a second, and for longer only while the database does not answer. */
+export interface Known {
+  readonly apps: Map<string, { readonly app: App; readonly readAt: number }>;
+  /** By hash. */
+  readonly apiKeys: Map<string, { readonly id: string; readonly appId: string; readonly readAt: number }>;
 }
 
 /** Public key, as the JWKS lists it. */

@@ -10,7 +10,7 @@ import {
 } from '../settings.ts';
 import type { Queries } from '../storage/database.ts';
 import { hashApiKey, randomText } from '../storage/secrets.ts';
-import { requireApp } from './apps.ts';
+import { forgetApp, requireApp } from './apps.ts';
 import { warnOfAddress } from './origins.ts';
 import { changeSettings, readSettings } from './settings.ts';
 
@@ -125,20 +125,24 @@ export function createAdministration(service: Service, importUsers: ImportUsers)
       const row = await db.selectFrom('apps').selectAll().where('id', '=', appId).executeTakeFirst();
       return row && describe(row);
     },
-    update: (appId, settings) =>
-      db.transaction().execute(async (trx) => {
+    async update(appId, settings) {
+      const changed = await db.transaction().execute(async (trx) => {
         const row = await trx.selectFrom('apps').selectAll().where('id', '=', appId).executeTakeFirst();
         if (!row) throw new AppNotFoundError();
-        const changed = changeSettings(readSettings(row.settings), settings);
-        const next = { settings: JSON.stringify(changed), updated_at: service.clock() };
+        const settled = changeSettings(readSettings(row.settings), settings);
+        const next = { settings: JSON.stringify(settled), updated_at: service.clock() };
         await trx.updateTable('apps').set(next).where('id', '=', appId).execute();
-        warnOfAddress(service, { id: appId, settings: changed });
+        warnOfAddress(service, { id: appId, settings: settled });
         return describe({ ...row, ...next });
-      }),
+      });
+      forgetApp(service, appId);
+      return changed;
+    },
     async delete(appId) {
       const deleted = await db.deleteFrom('apps').where('id', '=', appId).returning('id').executeTakeFirst();
       if (!deleted) throw new AppNotFoundError();
       service.keys.forget(appId);
+      forgetApp(service, appId);
     },
     async listApiKeys(appId) {
       const rows = await db
@@ -167,6 +171,7 @@ export function createAdministration(service: Service, importUsers: ImportUsers)
         .returning('id')
         .executeTakeFirst();
       if (!revoked) throw new ApiKeyNotFoundError();
+      forgetApp(service, appId);
       service.options.logger.info({ app: appId, key: keyId, event: 'api_key.revoked' }, 'Event');
     },
     async listSigningKeys(appId) {

@@ -5,27 +5,46 @@ import type { App, Client, Service } from '../service.ts';
 import { hashApiKey } from '../storage/secrets.ts';
 import { readSettings } from './settings.ts';
 
+/** How long what was read of an app or an API key counts, in milliseconds: other processes change them, too. */
+const knownTime = 1_000;
+/** Most apps, and most API keys, that are known. */
+const knownLimit = 1_000;
+
 /**
  * Finds an app. While the database does not answer, the app as last seen: its keys have to be readable then too.
  *
  * @throws {@link WireError} `app_not_found`
  */
 export async function requireApp(service: Service, id: string): Promise<App> {
+  const { apps } = service.known;
+  const known = apps.get(id);
+  // Of the machine, not of the service: tests stop that clock.
+  const now = performance.now();
+  if (known && now - known.readAt < knownTime) return known.app;
   const query = service.db.selectFrom('apps').selectAll().where('id', '=', id);
   const row = await query.executeTakeFirst().catch((error: unknown) => {
-    const known = service.knownApps.get(id);
     if (known) return known;
     throw error;
   });
   if (!row) {
-    service.knownApps.delete(id);
+    apps.delete(id);
     throw new WireError('app_not_found');
   }
-  if (!('created_at' in row)) return row;
-  const settings = readSettings(row.settings);
-  const app: App = { id: row.id, createdAt: row.created_at, settings };
-  if (service.knownApps.size < 1_000) service.knownApps.set(id, app);
+  if ('app' in row) return row.app;
+  const app: App = { id: row.id, createdAt: row.created_at, settings: readSettings(row.settings) };
+  remember(apps, id, { app, readAt: now });
   return app;
+}
+
+/** Makes this process read an app and its API keys anew. */
+export function forgetApp({ known }: Service, id: string): void {
+  known.apps.delete(id);
+  for (const [hash, key] of known.apiKeys) if (key.appId === id) known.apiKeys.delete(hash);
+}
+
+function remember<Value>(known: Map<string, Value>, name: string, value: Value): void {
+  if (known.size >= knownLimit) known.clear();
+  known.set(name, value);
 }
 
 /** Returns the app's id when the server has just one. */
@@ -56,14 +75,19 @@ export async function requireKey(
 async function isKey(service: Service, app: App, authorization: string | undefined): Promise<boolean> {
   const key = /^bearer +([A-Za-z0-9]{10}\.[A-Za-z0-9]{64})$/i.exec(authorization ?? '')?.[1];
   if (!key) return false;
+  const hash = hashApiKey(key);
+  const known = service.known.apiKeys.get(hash);
+  const readAt = performance.now();
+  if (known?.appId === app.id && readAt - known.readAt < knownTime) return true;
   // Looked up by its hash: how long that takes says nothing about the key.
   const row = await service.db
     .selectFrom('api_keys')
     .select(['id', 'last_used_at'])
-    .where('hash', '=', hashApiKey(key))
+    .where('hash', '=', hash)
     .where('app_id', '=', app.id)
     .executeTakeFirst();
   if (!row) return false;
+  remember(service.known.apiKeys, hash, { id: row.id, appId: app.id, readAt });
   const now = service.clock();
   if (now - (row.last_used_at ?? 0) > 60_000) {
     const update = service.db.updateTable('api_keys').set({ last_used_at: now }).where('id', '=', row.id);

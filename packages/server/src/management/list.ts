@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { WireError } from '../errors.ts';
 import { type RequestContext, type Route, route } from '../http/routes.ts';
 import { listedUser } from '../http/schemas.ts';
+import type { Service } from '../service.ts';
 import type { Schema } from '../storage/schema.ts';
 import { listedUserView } from '../users/views.ts';
 
@@ -115,7 +116,12 @@ async function listUsers({ service, app, query }: RequestContext<Query, unknown>
     .execute();
   // A page that is not full is the last one: nothing has to be counted then.
   const isLast = rows.length < query.limit && (rows.length > 0 || query.page === 1);
-  const count = isLast ? offset + rows.length : await countUsers(matching);
+  const filtered = names.some((name) => query[name] !== undefined);
+  const count = isLast
+    ? offset + rows.length
+    : filtered
+      ? await countUsers(matching)
+      : await countAll(service, `${app.id} ${query.created_before ?? ''}`, matching);
   return {
     _links: links(
       `${service.options.baseUrl}/api/v1/apps/${app.id}/users`,
@@ -128,6 +134,38 @@ async function listUsers({ service, app, query }: RequestContext<Query, unknown>
     total_users: count,
     users: rows.map(listedUserView),
   };
+}
+
+/** How long the number of all users counts, in milliseconds. */
+const countTime = 10_000;
+/** From how many users on counting takes long enough to be remembered. */
+const manyUsers = 10_000;
+
+/** Most counts that are remembered. */
+const countLimit = 1_000;
+
+const counts = new WeakMap<Service, Map<string, { total: number; readAt: number }>>();
+
+/**
+ * Counts users without a filter. Of many, the number may be some seconds old: counting a million takes longer than reading
+ * a page of them.
+ *
+ * @param name What is counted: app, and the time before which its users were made.
+ */
+async function countAll(
+  service: Service,
+  name: string,
+  matching: SelectQueryBuilder<Schema, 'users', unknown>,
+): Promise<number> {
+  const known = counts.get(service) ?? new Map<string, { total: number; readAt: number }>();
+  counts.set(service, known);
+  const last = known.get(name);
+  const readAt = performance.now();
+  if (last && readAt - last.readAt < countTime) return last.total;
+  const total = await countUsers(matching);
+  if (known.size >= countLimit) known.clear();
+  if (total >= manyUsers) known.set(name, { total, readAt });
+  return total;
 }
 
 async function countUsers(matching: SelectQueryBuilder<Schema, 'users', unknown>): Promise<number> {

@@ -11,7 +11,8 @@ import { logEvent, recordEvent } from '../users/events.ts';
 import { readIdentifiers } from '../users/identifiers.ts';
 import { mergeMetadata, noteOpenFields } from '../users/metadata.ts';
 import { insertUser, listDevices, lockUser, requireUser } from '../users/users.ts';
-import { deviceView, passageUserView } from '../users/views.ts';
+import { changedUserView, deviceView, passageUserView } from '../users/views.ts';
+import { findWholeUser } from '../users/whole.ts';
 import { deleteDevice } from '../webauthn/devices.ts';
 
 const oneUser = z.object({ user: passageUser });
@@ -41,8 +42,9 @@ export const userRoutes: Route[] = [
       errors: [401],
     },
     async ({ service, app, params }) => {
-      const user = await requireUser(service.db, app.id, params.user_id ?? '');
-      return { user: await passageUserView(service.db, user) };
+      const user = await findWholeUser(service.storage, app.id, params.user_id ?? '');
+      if (!user) throw new WireError('user_not_found');
+      return { user: passageUserView(user) };
     },
   ),
   route(
@@ -177,7 +179,7 @@ async function createUser({ service, app, body }: RequestContext<Body<'userArgs'
   const metadata = mergeMetadata(app.settings, null, body.user_metadata, 'any');
   const user = await insertUser(service, service.db, app, { ...addresses, metadata });
   if (!user) throw new WireError('invalid_request', 'identifier: already exists.');
-  return { user: await passageUserView(service.db, user) };
+  return { user: await changedUserView(service.db, user) };
 }
 
 async function updateUser({ service, app, params, body, client }: RequestContext<Body<'userArgs'>, unknown>) {
@@ -220,7 +222,7 @@ async function updateUser({ service, app, params, body, client }: RequestContext
       .where('id', '=', user.id)
       .returningAll()
       .executeTakeFirstOrThrow();
-    return { before: user, view: await passageUserView(trx, changed) };
+    return { before: user, view: await changedUserView(trx, changed) };
   });
   for (const [channel, value] of [
     ['email', view.email],
@@ -248,6 +250,6 @@ async function setStatus(
     if (status === 'inactive') await endAll(trx, app.id, user.id);
     const type = status === 'inactive' ? 'user.deactivated' : 'user.activated';
     await recordEvent(service, trx, { appId: app.id, userId: user.id, type, action: 'other', client });
-    return { user: await passageUserView(trx, user) };
+    return { user: await changedUserView(trx, user) };
   });
 }

@@ -142,7 +142,7 @@ export class ImmediateSqliteDialect extends SqliteDialect {
 
   override createDriver() {
     const database = this.#database;
-    const driver = new SqliteDriver({ database: database as never });
+    const driver = new SqliteDriver({ database: keepStatements(database) as never });
     driver.beginTransaction = () => begin(database);
     const acquire = driver.acquireConnection.bind(driver);
     driver.acquireConnection = async () => new PatientConnection(await acquire(), database);
@@ -178,6 +178,36 @@ class PatientConnection implements DatabaseConnection {
   streamQuery<Row>(query: CompiledQuery, chunkSize?: number): AsyncIterableIterator<QueryResult<Row>> {
     return this.#connection.streamQuery<Row>(query, chunkSize);
   }
+}
+
+/** Most statements that are kept prepared. Filters of lists make ever new ones. */
+const statementLimit = 200;
+
+/**
+ * Prepares each text once: that takes longer than most queries do. There is one connection, and it runs one query at a
+ * time, so no statement is in use twice. Those that change the tables are left out, and so is one that failed: libsql may
+ * leave it open.
+ */
+function keepStatements(database: Database): Pick<Database, 'prepare' | 'close'> {
+  const kept = new Map<string, ReturnType<Database['prepare']>>();
+  return {
+    close: () => database.close(),
+    prepare(text: string) {
+      const statement = kept.get(text) ?? database.prepare(text);
+      kept.delete(text);
+      const keep = <Result>(result: Result): Result => {
+        if (kept.size >= statementLimit) kept.clear();
+        if (/^\s*(?:select|insert|update|delete)\b/i.test(text)) kept.set(text, statement);
+        return result;
+      };
+      return {
+        reader: statement.reader,
+        all: (parameters: unknown) => keep(statement.all(parameters)),
+        run: (parameters: unknown) => keep(statement.run(parameters)),
+        iterate: (parameters: unknown) => statement.iterate(parameters),
+      };
+    },
+  } as unknown as Pick<Database, 'prepare' | 'close'>;
 }
 
 /** The driver is synchronous: waiting for the lock in it would stop this process, so the wait is here. */

@@ -88,6 +88,6 @@ describeDatabases('apps.importUsers', (make) => {
 
   it('refuses an app that is not there', async () => {
     await using server = await TestServer.start(make);
-    await expect(server.server.apps.importUsers('other', [])).rejects.toThrow('App not found');
+    await expect(server.server.apps.importUsers('other', [])).rejects.toThrow('No app has this ID');
   });
 });

@@ -4,13 +4,14 @@ import { browserName } from './browser.ts';
 import { listRecentEvents } from './events.ts';
 import type { Identifier } from './identifiers.ts';
 import { listDevices } from './users.ts';
+import type { WholeUser } from './whole.ts';
 
 /** RFC 3339, UTC. A time that never was is year 1, as in the original service. */
 function wireTime(milliseconds: number): string {
   return milliseconds ? new Date(milliseconds).toISOString() : '0001-01-01T00:00:00Z';
 }
 
-export function deviceView(row: DeviceRow) {
+export function deviceView(row: WholeUser['devices'][number]) {
   return {
     id: row.id,
     cred_id: row.cred_id,
@@ -80,10 +81,15 @@ export function listedUserView(user: UserRow) {
   };
 }
 
-/** Returns the user as the app's back end sees it. */
-export async function passageUserView(queries: Queries, user: UserRow) {
+/** Returns the user as the app's back end sees it, after a change in `queries`. */
+export async function changedUserView(queries: Queries, user: UserRow) {
   const devices = await listDevices(queries, user.app_id, user.id);
   const events = await listRecentEvents(queries, user);
+  return passageUserView({ ...user, devices, events });
+}
+
+/** Returns the user as the app's back end sees it. */
+export function passageUserView({ devices, events, ...user }: WholeUser) {
   return {
     ...listedUserView(user),
     webauthn: devices.length > 0,

@@ -7,14 +7,10 @@ import { randomText } from '../storage/secrets.ts';
 import { browserName } from '../users/browser.ts';
 import { recordEvent } from '../users/events.ts';
 import { expectationOf } from './handshakes.ts';
-import {
-  type Assertion,
-  type Attestation,
-  type NewCredential,
-  type Use,
-  verifyAssertion,
-  verifyAttestation,
-} from './verify.ts';
+import type { Assertion, Attestation, NewCredential, Use } from './verify.ts';
+
+/** The formats of attestation make up most of what a start would load. */
+const loadVerifier = () => import('./verify.ts');
 
 /**
  * Verifies the answer to a registration. Why it was refused goes to the log only.
@@ -29,6 +25,7 @@ export async function requireAttestation(
 ): Promise<NewCredential> {
   if (!handshake) throw new WireError('invalid_request', 'handshake: is unknown, used or expired.');
   try {
+    const { verifyAttestation } = await loadVerifier();
     return await verifyAttestation(response, expectationOf(service, app, handshake));
   } catch (error) {
     logRefusal(service, app, 'registration', error);
@@ -122,6 +119,7 @@ export async function requireAssertion(
       publicKey: Buffer.from(device.public_key, 'base64url'),
       counter: device.counter,
     };
+    const { verifyAssertion } = await loadVerifier();
     const use = await verifyAssertion(response, credential, expectationOf(service, app, handshake));
     logChanges(service, device, use, client);
     return { device, use };

@@ -1,14 +1,24 @@
 import { randomBytes } from 'node:crypto';
-import { generateAuthenticationOptions, generateRegistrationOptions } from '@simplewebauthn/server';
 import { type App, rpIdOf, type Service } from '../service.ts';
 import type { Queries } from '../storage/database.ts';
 import type { Ceremony, DeviceRow, HandshakeRow } from '../storage/schema.ts';
 import { randomText } from '../storage/secrets.ts';
-import { algorithms, type Expectation } from './verify.ts';
 
 /** How long a browser may take, in milliseconds, and how long its answer is waited for. */
 const timeout = 120_000;
 const lifetime = 300_000;
+
+/** Algorithms offered, best first: ES256, EdDSA with Ed25519, RS256, ES384, ES512. */
+export const algorithms = [-7, -8, -257, -35, -36];
+
+/** What an answer is held against. */
+export interface Expectation {
+  /** Says whether the challenge is the one that was sent. */
+  challenge: (challenge: string) => boolean;
+  origins: string[];
+  rpId: string;
+  userVerification: 'required' | 'preferred';
+}
 
 export interface Handshake {
   id: string;
@@ -35,6 +45,7 @@ export async function startRegistration(
   attachment: Attachment = 'platform',
 ): Promise<Handshake> {
   const { challenge, bytes } = makeChallenge();
+  const { generateRegistrationOptions } = await import('@simplewebauthn/server');
   const publicKey = await generateRegistrationOptions({
     rpName: app.settings.name,
     rpID: rpIdOf(app),
@@ -66,6 +77,7 @@ export async function startLogin(
   credentials: readonly Pick<DeviceRow, 'cred_id' | 'transports'>[],
 ): Promise<Handshake> {
   const { challenge, bytes } = makeChallenge();
+  const { generateAuthenticationOptions } = await import('@simplewebauthn/server');
   const publicKey = await generateAuthenticationOptions({
     rpID: rpIdOf(app),
     challenge: bytes,

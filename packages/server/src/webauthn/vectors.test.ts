@@ -6,8 +6,9 @@
  */
 import { SettingsService } from '@simplewebauthn/server';
 import { afterEach, describe, expect, it } from 'vitest';
+import { algorithms } from './handshakes.ts';
 import vectors from './vectors.json' with { type: 'json' };
-import { algorithms, type NewCredential, verifyAssertion, verifyAttestation } from './verify.ts';
+import { type NewCredential, verifyAssertion, verifyAttestation } from './verify.ts';
 
 type Ceremony = (typeof vectors.ceremonies)[number];
 

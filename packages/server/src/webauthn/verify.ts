@@ -9,21 +9,10 @@ import {
 import type { z } from 'zod';
 import type { assertion, attestation } from '../http/schemas.ts';
 import { CeremonyError, requireStrictCbor } from './cbor.ts';
+import { algorithms, type Expectation } from './handshakes.ts';
 
 export type Attestation = z.infer<typeof attestation>;
 export type Assertion = z.infer<typeof assertion>;
-
-/** Algorithms offered, best first: ES256, EdDSA with Ed25519, RS256, ES384, ES512. */
-export const algorithms = [-7, -8, -257, -35, -36];
-
-/** What an answer is held against. */
-export interface Expectation {
-  /** Says whether the challenge is the one that was sent. */
-  challenge: (challenge: string) => boolean;
-  origins: string[];
-  rpId: string;
-  userVerification: 'required' | 'preferred';
-}
 
 export interface NewCredential {
   id: string;
