@@ -8,7 +8,7 @@ import { fastify } from 'fastify';
 import { Hono } from 'hono';
 import { afterEach, describe, expect, it } from 'vitest';
 import { baseUrl, secret, signingKey } from '../test/server.ts';
-import { createPassageServer, type PassageServer } from './index.ts';
+import { createPassageServer, outbox, type PassageServer } from './index.ts';
 
 const closing: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -17,7 +17,13 @@ afterEach(async () => {
 
 /** A server below `/passage`, as every test here mounts it. */
 async function start(): Promise<PassageServer> {
-  const server = await createPassageServer({ baseUrl, secret, database: ':memory:', app: { signingKey } });
+  const server = await createPassageServer({
+    baseUrl,
+    secret,
+    database: ':memory:',
+    app: { signingKey },
+    delivery: outbox({ print: false }),
+  });
   closing.push(() => server.close());
   return server;
 }
@@ -120,7 +126,13 @@ describe('mounted below a path', () => {
 
 describe('on its own port', () => {
   it('answers, and finishes what is under way when it closes', async () => {
-    const server = await createPassageServer({ baseUrl, secret, database: ':memory:', app: { signingKey } });
+    const server = await createPassageServer({
+      baseUrl,
+      secret,
+      database: ':memory:',
+      app: { signingKey },
+      delivery: outbox({ print: false }),
+    });
     const { port, url } = await server.listen({ port: 0, host: '127.0.0.1' });
     expect(url).toBe(baseUrl);
     await expectWorking(server, `http://127.0.0.1:${port}`);

@@ -7,7 +7,7 @@ import { sql } from 'kysely';
 import { afterAll, describe, expect, it } from 'vitest';
 import { describeDatabases, execute, makeSchema, postgres } from '../../test/databases.ts';
 import { baseUrl, secret, signingKey, TestServer } from '../../test/server.ts';
-import { createPassageServer } from '../index.ts';
+import { createPassageServer, outbox } from '../index.ts';
 import { openStorage } from './database.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'passage-'));
@@ -30,7 +30,13 @@ describeDatabases('Storage', (make) => {
       await first.auth('POST', '/otp/activate', { otp_id: otpId, otp: 'x' });
     await first.server.close();
 
-    const again = await createPassageServer({ baseUrl, secret, database: location, rateLimits: false });
+    const again = await createPassageServer({
+      baseUrl,
+      secret,
+      database: location,
+      rateLimits: false,
+      delivery: outbox({ print: false }),
+    });
     expect(again.created).toBeUndefined();
     const call = async (method: string, path: string, body: object) => {
       const init = { method, headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) };
