@@ -7,11 +7,11 @@ import { limits, options } from './options.ts';
 import { authRoutes, managementRoutes } from './router.ts';
 import { metadataField, newApp } from './settings.ts';
 
-const file = fileURLToPath(new URL('../README.md', import.meta.url));
-const readme = readFileSync(file, 'utf8').replaceAll('\r\n', '\n');
+const file = fileURLToPath(new URL('../../../docs/server.md', import.meta.url));
+const page = readFileSync(file, 'utf8').replaceAll('\r\n', '\n');
 
-it('lists every route in the README', () => {
-  const [, auth = '', management = ''] = readme.split(/^(?:Auth|Management) API, below/m);
+it('lists every route in docs/server.md', () => {
+  const [, auth = '', management = ''] = page.split(/^(?:Auth|Management) API, below/m);
   const listed = (text: string) =>
     [...text.matchAll(/^\| `([A-Z]+ \/\S*)` \|/gm)].map(([, route]) => route).sort();
   const known = (routes: typeof authRoutes) =>
@@ -24,8 +24,8 @@ it.each([
   ['Auth API', authRoutes],
   ['Management API', managementRoutes],
 ])('describes every route of the %s in docs/protocol.md', (api, routes) => {
-  const page = readFileSync(new URL('../../../docs/protocol.md', import.meta.url), 'utf8');
-  const section = page.split(/^## \d+ /m).find((part) => part.startsWith(`${api}\n`)) ?? '';
+  const protocol = readFileSync(new URL('../../../docs/protocol.md', import.meta.url), 'utf8');
+  const section = protocol.split(/^## \d+ /m).find((part) => part.startsWith(`${api}\n`)) ?? '';
   const rows = section.split('\n').filter((line) => line.startsWith('|'));
   const described = rows.flatMap((row) => {
     const status = /^\|[^|]*\|[^|]*\| \**(2\d\d)\b/.exec(row)?.[1];
@@ -113,7 +113,7 @@ const tables: Readonly<Record<string, { heads: string[]; rows: string[][] }>> = 
   },
 };
 
-/** The README with the tables that the schemas make. */
+/** The page with the tables that the schemas make. */
 function withTables(text: string): string {
   return text.replaceAll(/(<!-- table: (\w+) -->\n).*?(\n<!-- end -->)/gs, (_, start, name, end) => {
     const { heads, rows } = tables[name] as { heads: string[]; rows: string[][] };
@@ -122,10 +122,10 @@ function withTables(text: string): string {
   });
 }
 
-describe('README', () => {
+describe('docs/server.md', () => {
   it('has the tables of options and settings that the schemas make: `vitest -u` writes them', async () => {
-    expect(readme.match(/<!-- table: \w+ -->/g)).toHaveLength(Object.keys(tables).length);
-    await expect(withTables(readme)).toMatchFileSnapshot(file);
+    expect(page.match(/<!-- table: \w+ -->/g)).toHaveLength(Object.keys(tables).length);
+    await expect(withTables(page)).toMatchFileSnapshot(file);
   });
 
   it.each([
