@@ -76,6 +76,26 @@ export class ApiKeyNotFoundError extends Error {
   }
 }
 
+/** The app publishes no signing key with this ID. */
+export class SigningKeyNotFoundError extends Error {
+  override readonly name = 'SigningKeyNotFoundError';
+  readonly code = 'ERR_PASSAGE_SIGNING_KEY_NOT_FOUND';
+
+  constructor() {
+    super('The app has no signing key with this ID');
+  }
+}
+
+/** The only signing key of an app cannot be revoked. */
+export class LastSigningKeyError extends Error {
+  override readonly name = 'LastSigningKeyError';
+  readonly code = 'ERR_PASSAGE_LAST_SIGNING_KEY';
+
+  constructor() {
+    super('The only signing key of an app cannot be revoked: rotate it first');
+  }
+}
+
 /** A refusal, as the client gets it. Its text is constant: nothing the caller sent enters it. */
 export class WireError extends Error {
   readonly code: ErrorCode;

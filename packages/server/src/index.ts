@@ -26,7 +26,13 @@ export { DeliveryError, type DeliveryFailure } from './delivery/error.ts';
 export { type Outbox, type OutboxOptions, outbox } from './delivery/outbox.ts';
 export { type SmtpOptions, smtp } from './delivery/smtp.ts';
 export { type WebhookOptions, webhook } from './delivery/webhook.ts';
-export { ApiKeyNotFoundError, AppExistsError, AppNotFoundError } from './errors.ts';
+export {
+  ApiKeyNotFoundError,
+  AppExistsError,
+  AppNotFoundError,
+  LastSigningKeyError,
+  SigningKeyNotFoundError,
+} from './errors.ts';
 export type { ImportedUser, PassageServerOptions, RateLimit, RateLimits, ServerLogger } from './options.ts';
 export { createPassageServer, type PassageServer } from './server.ts';
 export type { AppSettings, LayoutItem, MetadataField, MetadataType, NewApp } from './settings.ts';

@@ -63,8 +63,9 @@ export interface PassageServer {
  * @throws TypeError when an option is missing or makes no sense
  * @throws Error when the database cannot be opened, another server has its SQLite file, or its keys were encrypted with another secret
  */
-export function createPassageServer(options: PassageServerOptions): Promise<PassageServer> {
-  return openServer(options, { use: 'serve', firstApp: true });
+export async function createPassageServer(options: PassageServerOptions): Promise<PassageServer> {
+  const { server } = await openServer(options, { use: 'serve', firstApp: true });
+  return server;
 }
 
 /**
@@ -77,7 +78,7 @@ export function createPassageServer(options: PassageServerOptions): Promise<Pass
 export async function openServer(
   options: PassageServerOptions,
   { use, firstApp }: { use: Use; firstApp: boolean },
-): Promise<PassageServer> {
+): Promise<{ server: PassageServer; service: Service }> {
   const resolved = resolveOptions(options);
   const { clock } = resolved;
   const storage = await openStorage(resolved.database, use);
@@ -99,7 +100,7 @@ export async function openServer(
     await rewriteAddresses(service);
     const created = firstApp ? await createFirstApp(service) : undefined;
     await warnOfAddresses(service);
-    return assemble(service, created, kept.messages);
+    return { server: assemble(service, created, kept.messages), service };
   } catch (error) {
     await storage.close();
     throw error;

@@ -58,6 +58,12 @@ export interface Keys {
    * signed has expired. After a leak (`immediately`) the old ones are dropped and every access token of the app with them.
    */
   rotate(appId: string, tokenLifetime: number, immediately?: boolean): Promise<{ id: string; signsAt: Date }>;
+  /**
+   * Drops one key, and every access token that it signed.
+   *
+   * @throws SigningKeyNotFoundError when there is no such key, and LastSigningKeyError when it is the only one
+   */
+  revoke(appId: string, id: string): Promise<void>;
   /** Keys to publish. The last known ones are given while the database does not answer. */
   published(appId: string): Promise<PublicJwk[]>;
   /** The key that signs at present: the newest that has been published long enough. */

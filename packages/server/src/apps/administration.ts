@@ -92,6 +92,13 @@ export interface PassageApps {
     options?: { immediately?: boolean | undefined },
   ): Promise<{ id: string; signsAt: Date }>;
   /**
+   * Drops one signing key, as after a leak: access tokens that it signed are void. If it was the newest, the one before it signs again.
+   *
+   * @throws {@link SigningKeyNotFoundError} when the app has no such key
+   * @throws {@link LastSigningKeyError} when it is the only one
+   */
+  revokeSigningKey(appId: string, keyId: string): Promise<void>;
+  /**
    * Adds users with the ids they have, all or none: records as the Management API answers them. Passkeys are not among
    * them. Those whose id is there already are left as they are, so that an import can be repeated.
    *
@@ -198,6 +205,11 @@ export function createAdministration(service: Service, importUsers: ImportUsers)
       const made = await service.keys.rotate(appId, settings.sessionTimeoutLength * 60, immediately);
       service.options.logger.info({ app: appId, immediately, event: 'signing_key.rotated' }, 'Event');
       return made;
+    },
+    async revokeSigningKey(appId, keyId) {
+      await requireOwn(service, appId);
+      await service.keys.revoke(appId, keyId);
+      service.options.logger.info({ app: appId, key: keyId, event: 'signing_key.revoked' }, 'Event');
     },
     importUsers: async (appId, users) => importUsers(service, await requireOwn(service, appId), users),
   };

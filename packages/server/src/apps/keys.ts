@@ -1,5 +1,6 @@
 import { createPublicKey } from 'node:crypto';
 import { exportJWK, generateKeyPair, importJWK } from 'jose';
+import { LastSigningKeyError, SigningKeyNotFoundError } from '../errors.ts';
 import type { Keys, PublicJwk, SigningKey } from '../service.ts';
 import type { Queries, Storage } from '../storage/database.ts';
 import type { SigningKeyRow } from '../storage/schema.ts';
@@ -51,6 +52,32 @@ export class StoredKeys implements Keys {
     });
     this.forget(appId);
     return { id, signsAt: new Date(activeAt) };
+  }
+
+  async revoke(appId: string, id: string): Promise<void> {
+    const now = this.#clock();
+    await this.#storage.db.transaction().execute(async (trx) => {
+      const rows = await trx
+        .selectFrom('signing_keys')
+        .selectAll()
+        .where('app_id', '=', appId)
+        .where((where) => where.or([where('retires_at', 'is', null), where('retires_at', '>', now)]))
+        .orderBy('active_at')
+        .orderBy('created_at')
+        .execute();
+      if (!rows.some((row) => row.id === id)) throw new SigningKeyNotFoundError();
+      const newest = rows.findLast((row) => row.id !== id);
+      if (!newest) throw new LastSigningKeyError();
+      await trx.deleteFrom('signing_keys').where('app_id', '=', appId).where('id', '=', id).execute();
+      // The one that signs next must stay published.
+      await trx
+        .updateTable('signing_keys')
+        .set({ retires_at: null })
+        .where('app_id', '=', appId)
+        .where('id', '=', newest.id)
+        .execute();
+    });
+    this.forget(appId);
   }
 
   async published(appId: string): Promise<PublicJwk[]> {

@@ -1,4 +1,8 @@
-import { command } from './command.ts';
+import type { NewApp } from '../index.ts';
+import { columns, command, yes } from './command.ts';
+
+const settingsHelp =
+  'Settings have the names of the README, such as name=Shop authMethods.otp.ttl=120 additionalAuthOrigins=https://a.example,https://b.example';
 
 export const appCommands = [
   command({
@@ -11,18 +15,68 @@ export const appCommands = [
   }),
   command({
     names: ['apps create', 'create-app'],
-    summary: 'Make an app, named by PASSAGE_APP_NAME and PASSAGE_AUTH_ORIGIN',
-    details: 'PASSAGE_APP_ID and PASSAGE_API_KEY are ignored, because back ends of another app read them.',
+    summary: 'Make an app, named by PASSAGE_APP_NAME and PASSAGE_AUTH_ORIGIN, or by settings',
+    details: `PASSAGE_APP_ID and PASSAGE_API_KEY are ignored, because back ends of another app read them. ${settingsHelp}`,
+    rest: 'setting=value',
     options: {
       'from-environment': { summary: 'Make it with the ID PASSAGE_APP_ID and the key PASSAGE_API_KEY' },
     },
-    async run({ options, environment, use, logger }) {
+    async run({ options, rest, environment, use, logger }) {
       const { options: given, app: readApp } = environment();
-      const app = readApp(options['from-environment'] === true);
+      const { readSettings } = await import('./settings.ts');
+      const app: NewApp = { ...readApp(options['from-environment'] === true), ...readSettings(rest) };
       const { openServer } = await import('../server.ts');
-      const server = use(await openServer({ ...given, app, logger }, { use: 'visit', firstApp: true }));
+      const { server } = await openServer({ ...given, app, logger }, { use: 'visit', firstApp: true });
+      use(server);
       const made = server.created ?? (await server.apps.create(app));
       return { text: `PASSAGE_APP_ID=${made.appId}\nPASSAGE_API_KEY=${made.apiKey}`, data: made };
     },
   }),
+  command({
+    names: ['apps show'],
+    summary: 'Show an app and its settings',
+    positionals: ['[app id]'],
+    async run({ open, openApp }) {
+      const { id } = (await openApp()).app;
+      const app = await (await open()).apps.get(id);
+      const rows = Object.entries(app ?? {}).map(([name, value]) => [name, textOf(value)]);
+      return { text: columns(rows), data: app };
+    },
+  }),
+  command({
+    names: ['apps update'],
+    summary: 'Change settings of an app',
+    details: `Settings left out keep their values. ${settingsHelp}`,
+    positionals: ['app id'],
+    rest: 'setting=value',
+    async run({ args, rest, open }) {
+      const { readSettings } = await import('./settings.ts');
+      const settings = readSettings(rest);
+      if (rest.length === 0)
+        throw new TypeError('Name a setting, for example authOrigin=https://www.example.com');
+      const app = await (await open()).apps.update(args['app id'], settings);
+      const names = Object.keys(settings).filter((name) => Object.hasOwn(app, name));
+      const rows = names.map((name) => [name, textOf(app[name as keyof typeof app])]);
+      return { text: columns(rows), data: app };
+    },
+  }),
+  command({
+    names: ['apps delete'],
+    summary: 'Delete an app with its users, passkeys and keys',
+    positionals: ['app id'],
+    options: yes,
+    async run({ args, open, confirm }) {
+      const { apps } = await open();
+      const id = args['app id'];
+      const app = await apps.get(id);
+      await confirm(`Delete ${app ? `the app "${app.name}"` : id} with all its users?`);
+      await apps.delete(id);
+      return { text: `Deleted the app ${id}.`, data: { id } };
+    },
+  }),
 ];
+
+function textOf(value: unknown): string {
+  if (value instanceof Date) return value.toISOString();
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}

@@ -1,6 +1,8 @@
 import type { Environment } from '../environment.ts';
 import type { PassageServer, ServerLogger } from '../index.ts';
+import type { Service } from '../service.ts';
 import type { Use } from '../storage/database.ts';
+import type { ManagedApp } from './manage.ts';
 
 /** An option of a command: `--now`, or `--port <port>`. */
 export interface Option {
@@ -16,7 +18,10 @@ type Values<Options> = {
 
 /** What a command gets. */
 export interface Call<Positional extends string, Options> {
+  /** Arguments by their names. Empty for an app ID in brackets that was left out. */
   readonly args: Readonly<Record<Positional, string>>;
+  /** What follows the arguments, where the command takes more. */
+  readonly rest: readonly string[];
   readonly options: Values<Options>;
   /** Log of the command: silent without `--verbose`. */
   readonly logger: ServerLogger;
@@ -29,20 +34,31 @@ export interface Call<Positional extends string, Options> {
    * @throws TypeError when a SQLite file does not exist
    */
   open(mode?: Use): Promise<PassageServer>;
+  /** Opens the database as `open` does, for what the programmatic API does not offer. */
+  openService(): Promise<Service>;
+  /**
+   * Opens the database and finds the app that `[app id]` names: without it, the only one there is.
+   *
+   * @throws AppNotFoundError when there is no such app
+   */
+  openApp(): Promise<ManagedApp>;
   /** Closes a server after the command. */
   use(server: PassageServer): PassageServer;
   /**
    * Has somebody say yes, unless `--yes` does.
    *
+   * @param otherwise What else may be done where nobody can be asked.
    * @throws Error when nobody does
    */
-  confirm(question: string): Promise<void>;
+  confirm(question: string, otherwise?: string): Promise<void>;
 }
 
 /** What a command prints: text for people, data for `--json`. */
 export interface Result {
   text: string;
   data: unknown;
+  /** Whether the process ends with 1 although the command did its work. Default is no. */
+  failed?: boolean;
 }
 
 export interface Command<Positional extends string = string, Options = Readonly<Record<string, Option>>> {
@@ -52,8 +68,10 @@ export interface Command<Positional extends string = string, Options = Readonly<
   summary: string;
   /** What else the help of the command says. */
   details?: string;
-  /** Names of the arguments, all required. */
+  /** Names of the arguments. All are required but `[app id]`, which is the first and may be left out where there is one app. */
   positionals?: readonly Positional[];
+  /** What any number of further arguments are called. Default is none. */
+  rest?: string;
   options?: Options;
   run(call: Call<Positional, Options>): Promise<Result>;
 }
@@ -68,3 +86,19 @@ export function command<
 
 /** The command line is wrong: the process prints how it is used, and ends with 2. */
 export class UsageError extends Error {}
+
+/** Options of a command that asks before it does what cannot be undone. */
+export const yes = { yes: { summary: 'Do not ask' } };
+
+/** Sets texts out in columns. */
+export function columns(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, index) => Math.max(...rows.map((row) => row[index]?.length ?? 0)));
+  return rows
+    .map((row) =>
+      row
+        .map((cell, index) => cell.padEnd(widths[index] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}

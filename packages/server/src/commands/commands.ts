@@ -1,8 +1,11 @@
 import { appCommands } from './apps.ts';
 import type { Command } from './command.ts';
 import { databaseCommands } from './database.ts';
+import { deviceCommands } from './devices.ts';
 import { keyCommands } from './keys.ts';
+import { mailCommands } from './mail.ts';
 import { startCommands } from './start.ts';
+import { tokenCommands } from './token.ts';
 import { userCommands } from './users.ts';
 
 /** All commands, in the order of the help. */
@@ -11,5 +14,8 @@ export const commands: readonly Command[] = [
   ...appCommands,
   ...keyCommands,
   ...userCommands,
+  ...deviceCommands,
+  ...tokenCommands,
+  ...mailCommands,
   ...databaseCommands,
 ];

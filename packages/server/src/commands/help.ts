@@ -14,8 +14,12 @@ const table = (rows: readonly (readonly [string, string])[]) => {
   return rows.map(([left, right]) => `  ${left.padEnd(width)}${right}`).join('\n');
 };
 
-const call = ({ names, positionals = [] }: Command) =>
-  [names[0], ...positionals.map((name) => `<${name}>`)].join(' ');
+const call = ({ names, positionals = [], rest }: Command) =>
+  [
+    names[0],
+    ...positionals.map((name) => (name.startsWith('[') ? name : `<${name}>`)),
+    ...(rest ? [`[${rest} …]`] : []),
+  ].join(' ');
 
 /** How the command is called, in one line. */
 export function usageOf(command: Command): string {

@@ -1,13 +1,72 @@
-import { command } from './command.ts';
+import { columns, command, yes } from './command.ts';
 
 export const keyCommands = [
   command({
     names: ['api-keys create', 'create-key'],
     summary: 'Make another API key',
+    details: 'The key is shown only here',
     positionals: ['app id'],
-    async run({ args, open }) {
-      const made = await (await open()).apps.createApiKey(args['app id']);
+    options: { name: { value: 'name', summary: 'What the list calls it. Default is "API key"' } },
+    async run({ args, options, open }) {
+      const made = await (await open()).apps.createApiKey(args['app id'], options.name);
       return { text: `PASSAGE_API_KEY=${made.apiKey}`, data: made };
+    },
+  }),
+  command({
+    names: ['api-keys list'],
+    summary: 'List API keys, with their last use',
+    positionals: ['[app id]'],
+    async run({ open, openApp }) {
+      const { id } = (await openApp()).app;
+      const keys = await (await open()).apps.listApiKeys(id);
+      const rows = keys.map((key) => [
+        key.id,
+        `${key.prefix}…`,
+        key.name,
+        key.lastUsedAt ? `last used ${key.lastUsedAt.toISOString()}` : 'never used',
+      ]);
+      return { text: columns(rows), data: keys };
+    },
+  }),
+  command({
+    names: ['api-keys revoke'],
+    summary: 'Revoke an API key: requests with it get 401 from now on',
+    positionals: ['app id', 'key id'],
+    options: yes,
+    async run({ args, open, confirm }) {
+      const { apps } = await open();
+      const key = (await apps.listApiKeys(args['app id'])).find(({ id }) => id === args['key id']);
+      if (key) await confirm(`Revoke the API key ${key.prefix}… (${key.name})?`);
+      await apps.revokeApiKey(args['app id'], args['key id']);
+      return { text: `Revoked the API key ${args['key id']}.`, data: { id: args['key id'] } };
+    },
+  }),
+  command({
+    names: ['keys list'],
+    summary: 'List signing keys that are published',
+    positionals: ['[app id]'],
+    async run({ open, openApp }) {
+      const { id } = (await openApp()).app;
+      const keys = await (await open()).apps.listSigningKeys(id);
+      const rows = keys.map((key) => [
+        key.id,
+        `signs from ${key.signsAt.toISOString()}`,
+        key.retiresAt ? `published until ${key.retiresAt.toISOString()}` : '',
+      ]);
+      return { text: columns(rows), data: keys };
+    },
+  }),
+  command({
+    names: ['keys revoke'],
+    summary: 'Drop one signing key: access tokens it signed are void',
+    details: 'The last key cannot be dropped: rotate first. Other processes follow within 15 seconds',
+    positionals: ['app id', 'key id'],
+    options: yes,
+    async run({ args, open, confirm }) {
+      const { apps } = await open();
+      await confirm(`Drop the signing key ${args['key id']} with every access token that it signed?`);
+      await apps.revokeSigningKey(args['app id'], args['key id']);
+      return { text: `Dropped the signing key ${args['key id']}.`, data: { id: args['key id'] } };
     },
   }),
   command({
@@ -27,6 +86,7 @@ export const keyCommands = [
       if (waiting && !immediately) {
         await confirm(
           `Key ${waiting.id} is published already and signs from ${waiting.signsAt.toISOString()} on. Publish another one?`,
+          ', or wait',
         );
       }
       const { id, signsAt } = await apps.rotateSigningKey(appId, { immediately });

@@ -3,8 +3,10 @@ import { createInterface } from 'node:readline/promises';
 import { parseArgs } from 'node:util';
 import pino from 'pino';
 import { version } from '../../package.json';
+import { outbox } from '../delivery/outbox.ts';
 import { type Environment, readEnvironment } from '../environment.ts';
 import type { PassageServer, ServerLogger } from '../index.ts';
+import type { Use } from '../storage/database.ts';
 import { isPostgres } from '../storage/location.ts';
 import { suggest } from '../strict.ts';
 import { type Command, UsageError } from './command.ts';
@@ -22,16 +24,7 @@ export async function runCommand(argv: readonly string[]): Promise<void> {
   const { values, positionals } = readArguments(command, rest);
   if (values.help) return console.log(helpAsked(argv) ? listOf() : helpOf(command));
   if (values.version) return console.log(version);
-  const names = command.positionals ?? [];
-  const missing = names[positionals.length];
-  if (missing !== undefined || positionals.includes('')) {
-    throw new UsageError(
-      wrong(command, `the argument <${missing ?? names[positionals.indexOf('')]}> is missing`),
-    );
-  }
-  if (positionals.length > names.length) {
-    throw new UsageError(wrong(command, `there is an argument too many: "${positionals[names.length]}"`));
-  }
+  const { args, rest: further } = readPositionals(command, positionals);
   const opened: PassageServer[] = [];
   const environment = once(() => readEnvironment(process.env, (path) => readFileSync(path, 'utf8')));
   const logger = once(() =>
@@ -41,27 +34,47 @@ export async function runCommand(argv: readonly string[]): Promise<void> {
     opened.push(server);
     return server;
   };
+  const open = async (mode: Use = 'visit') => {
+    requireDatabase(environment());
+    // Loaded when it is needed: help and mistakes are answered at once.
+    const { openServer } = await import('../server.ts');
+    const { options } = environment();
+    // What a command has sent must not stand among its results.
+    const delivery = options.delivery ?? outbox({ print: console.error });
+    const opened = await openServer(
+      { ...options, delivery, logger: logger() },
+      { use: mode, firstApp: false },
+    );
+    use(opened.server);
+    return opened;
+  };
   try {
     const result = await command.run({
-      args: Object.fromEntries(names.map((name, index) => [name, positionals[index] ?? ''])),
+      args,
+      rest: further,
       options: values as never,
       get logger() {
         return logger();
       },
       environment,
       use,
-      async open(mode = 'visit') {
-        requireDatabase(environment());
-        // Loaded when it is needed: help and mistakes are answered at once.
-        const { openServer } = await import('../server.ts');
-        return use(
-          await openServer({ ...environment().options, logger: logger() }, { use: mode, firstApp: false }),
-        );
+      async open(mode) {
+        return (await open(mode)).server;
       },
-      confirm: (question) => confirm(question, values.yes === true),
+      async openService() {
+        return (await open()).service;
+      },
+      async openApp() {
+        const { service } = await open();
+        const { ManagedApp } = await import('./manage.ts');
+        return ManagedApp.find(service, args['[app id]'] ?? '');
+      },
+      confirm: (question, otherwise) => confirm(question, values.yes === true, otherwise),
     });
-    const text = values.json ? JSON.stringify(result.data) : result.text;
+    // Names are chosen by users: escape sequences in them must not reach the terminal.
+    const text = values.json ? JSON.stringify(result.data) : result.text.replace(/[^\P{Cc}\n]/gu, '\u{fffd}');
     if (text) console.log(text);
+    if (result.failed) process.exitCode = 1;
   } finally {
     for (const server of opened) await server.close();
   }
@@ -76,10 +89,11 @@ function findCommand(argv: readonly string[]): { command: Command | undefined; r
   const named = (name: string) => commands.find(({ names }) => names.includes(name));
   if (first.startsWith('-')) return { command: named('start'), rest: argv };
   if (first === 'help') return { command: undefined, rest: [] };
-  const long = named(`${first} ${second}`);
-  if (long) return { command: long, rest: argv.slice(2) };
-  const short = named(first);
-  if (short) return { command: short, rest: argv.slice(1) };
+  for (const words of [3, 2, 1]) {
+    const found = argv.length >= words ? named(argv.slice(0, words).join(' ')) : undefined;
+    if (found) return { command: found, rest: argv.slice(words) };
+  }
+  if (argv.length === 0) return { command: named(first), rest: [] };
   const known = commands.flatMap(({ names }) => names);
   if (known.some((name) => name.startsWith(`${first} `))) {
     if (second === '--help') return { command: undefined, rest: [] };
@@ -118,6 +132,20 @@ function readArguments(command: Command, args: readonly string[]): { values: Val
   }
 }
 
+function readPositionals(command: Command, given: readonly string[]) {
+  const names = command.positionals ?? [];
+  const only = names[0] === '[app id]' && given.length < names.length;
+  const wanted = only ? names.slice(1) : names;
+  const missing = wanted.find((_, index) => !given[index]);
+  if (missing !== undefined) throw new UsageError(wrong(command, `the argument <${missing}> is missing`));
+  const rest = given.slice(wanted.length);
+  if (rest.length > 0 && !command.rest) {
+    throw new UsageError(wrong(command, `there is an argument too many: "${rest[0]}"`));
+  }
+  const args = Object.fromEntries(wanted.map((name, index) => [name, given[index] ?? '']));
+  return { args: { ...(only && { '[app id]': '' }), ...args } as Readonly<Record<string, string>>, rest };
+}
+
 function wrong(command: Command, text: string): string {
   return `${command.names[0]}: ${text}\n\n${usageOf(command)}\npassage-server ${command.names[0]} --help says more.`;
 }
@@ -144,10 +172,10 @@ function requireDatabase({ options: { database = '.passage/passage.db' } }: Envi
   );
 }
 
-async function confirm(question: string, yes: boolean): Promise<void> {
+async function confirm(question: string, yes: boolean, otherwise = ''): Promise<void> {
   if (yes) return;
   if (!process.stdin.isTTY || !process.stderr.isTTY) {
-    throw new Error(`${question} Repeat the command with --yes, or wait`);
+    throw new Error(`${question} Repeat the command with --yes${otherwise}`);
   }
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   const answer = await terminal.question(`${question} [y/N] `);

@@ -15,8 +15,8 @@ export type NoticeKind =
   | 'refresh_reused'
   | 'unproven_removed';
 
-/** What a message is for. */
-export type MessageKind = SecretKind | NoticeKind;
+/** What a message is for. `test` is what `passage-server mail test` sends to nobody but the operator. */
+export type MessageKind = SecretKind | NoticeKind | 'test';
 
 /** What a user lost when somebody proved their address for the first time. */
 export type Removed = 'passkeys' | 'sessions' | 'addresses' | 'metadata';

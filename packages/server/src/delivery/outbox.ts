@@ -55,7 +55,9 @@ const names: Record<SecretKind, string> = {
 function line({ kind, to, code, url, notice, subject }: Message): string {
   const text = notice
     ? `Notice for ${to}: ${subject}`
-    : `${names[kind as SecretKind]} for ${to}: ${code ?? url}`;
+    : kind === 'test'
+      ? `Test for ${to}`
+      : `${names[kind as SecretKind]} for ${to}: ${code ?? url}`;
   // An address comes from a visitor: escape sequences in it must not reach the terminal.
   return `[outbox] ${text}`.replace(/\p{Cc}/gu, '\u{fffd}');
 }

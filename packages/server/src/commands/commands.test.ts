@@ -1,0 +1,212 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { decodeJwt } from 'jose';
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describeStored, type TestDatabase } from '../../test/databases.ts';
+import { built, run } from '../../test/process.ts';
+import { secret, TestServer } from '../../test/server.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'passage-commands-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const variables = { PASSAGE_SECRET: secret, PASSAGE_BASE_URL: 'http://localhost:3000' };
+
+/** Runs a command to its end. */
+async function end(args: string[], more: Record<string, string> = {}) {
+  const one = run(args, { ...variables, ...more }, folder);
+  return { code: await one.ended, output: one.output() };
+}
+
+describe.skipIf(!built)('commands (need a build)', () => {
+  describeStored('beside a server', (make) => {
+    let database: TestDatabase;
+    let passage: TestServer;
+
+    beforeEach(async () => {
+      passage = await TestServer.start(async () => {
+        database = await make();
+        return database;
+      });
+    });
+    afterEach(() => passage[Symbol.asyncDispose]());
+
+    const of = (...args: string[]) => end(args, { DATABASE_URL: database.location });
+    const json = async (...args: string[]) => {
+      const { code, output } = await of(...args, '--json');
+      expect({ code, output }).toMatchObject({ code: 0 });
+      return JSON.parse(output.split('\n').find((line) => /^({|\[[\]{])/.test(line)) ?? '');
+    };
+
+    it('makes, shows, changes, stops and deletes a user', async () => {
+      await passage.server.apps.update(passage.appId, {
+        userMetadataSchema: [{ fieldName: 'plan', type: 'string' }],
+      });
+      const made = await json(
+        'users',
+        'create',
+        '--email',
+        'Ada@example.com',
+        '--metadata',
+        '{"plan":"pro"}',
+      );
+      expect(made).toMatchObject({
+        email: 'ada@example.com',
+        status: 'pending',
+        user_metadata: { plan: 'pro' },
+      });
+      expect((await passage.manage('GET', `/users/${made.id}`)).body.user).toMatchObject({ id: made.id });
+      expect((await of('users', 'show', 'ada@example.com')).output).toContain(
+        'ada@example.com (not verified)',
+      );
+      expect(await json('users', 'update', passage.appId, made.id, '--phone', '+15005550006')).toMatchObject({
+        phone: '+15005550006',
+        email: 'ada@example.com',
+      });
+      expect(await json('users', 'deactivate', '+15005550006')).toMatchObject({ status: 'inactive' });
+      expect(await json('users', 'list', '--status', 'active')).toEqual({ users: [], total: 0 });
+      expect(await json('users', 'activate', made.id)).toMatchObject({ status: 'active' });
+      expect(await json('users', 'list', '--find', 'ada@')).toMatchObject({
+        total: 1,
+        users: [{ id: made.id }],
+      });
+      const refused = await of('users', 'delete', 'ada@example.com');
+      expect(refused).toMatchObject({ code: 1, output: expect.stringContaining('--yes') });
+      expect((await of('users', 'delete', 'ada@example.com', '--yes')).code).toBe(0);
+      expect((await passage.manage('GET', `/users/${made.id}`)).status).toBe(404);
+      expect(await of('users', 'show', 'ada@example.com')).toEqual({
+        code: 1,
+        output: 'passage-server: No user of the app has this ID, email address or phone number\n',
+      });
+    }, 120_000);
+
+    it('ends sessions, deletes passkeys, and lets a user in who has none left', async () => {
+      const ada = await passage.register('ada@example.com');
+      expect((await of('users', 'sessions', 'end', ada.id)).code).toBe(0);
+      const refresh = () => passage.auth('POST', '/tokens', { refresh_token: ada.refreshToken });
+      expect((await refresh()).status).toBe(401);
+      const [device] = await json('devices', 'list', 'ada@example.com');
+      expect((await of('devices', 'delete', 'ada@example.com', device.id, '--yes')).code).toBe(0);
+      expect((await of('devices', 'list', ada.id)).output).toBe('The user has no passkeys.\n');
+      expect((await of('devices', 'delete', ada.id, device.id, '--yes')).output).toContain(
+        'Device not found',
+      );
+      const { url } = await json('users', 'link', 'ada@example.com', '--minutes', '5');
+      const magic_link = new URL(url).searchParams.get('psg_magic_link');
+      const login = await passage.auth('PATCH', '/magic-link/activate', { magic_link });
+      expect(decodeJwt(login.body.auth_result.auth_token).sub).toBe(ada.id);
+      expect((await passage.auth('PATCH', '/magic-link/activate', { magic_link })).status).toBe(404);
+    }, 120_000);
+
+    it('changes settings by name, checked by their schema', async () => {
+      const { appId } = passage;
+      const changed = await of(
+        'apps',
+        'update',
+        appId,
+        'name=7',
+        'authMethods.otp.ttl=120',
+        'publicSignup=false',
+      );
+      expect(changed.code).toBe(0);
+      expect(await json('apps', 'show')).toMatchObject({
+        name: '7',
+        publicSignup: false,
+        authMethods: { otp: { ttl: 120, enabled: true } },
+      });
+      expect(
+        await json('apps', 'update', appId, 'additionalAuthOrigins=https://a.example,https://b.example'),
+      ).toMatchObject({ additionalAuthOrigins: ['https://a.example', 'https://b.example'] });
+      expect((await of('apps', 'update', appId, 'nam=x')).output).toContain('did you mean "name"?');
+      expect((await of('apps', 'update', appId, 'authOrigin=http://example.com')).output).toContain(
+        '"authOrigin"',
+      );
+      expect((await of('apps', 'update', appId, 'sessionTimeoutLength=long')).output).toContain(
+        'whole number',
+      );
+      expect((await of('apps', 'update', appId, '__proto__.x=1')).code).toBe(1);
+      expect((await of('apps', 'update', 'nope', 'name=x')).output).toContain('No app has this ID');
+      const other = await json('apps', 'create', 'name=Other');
+      expect((await of('users', 'list')).output).toContain('several apps');
+      expect((await of('apps', 'delete', other.appId, '--yes')).code).toBe(0);
+      expect(await json('apps', 'list')).toHaveLength(1);
+    }, 120_000);
+
+    it('lists and revokes API keys and signing keys', async () => {
+      const { appId } = passage;
+      const made = await json('api-keys', 'create', appId, '--name', 'CI');
+      const use = () => passage.manage('GET', '/users', undefined, { token: made.apiKey });
+      expect((await use()).status).toBe(200);
+      const [used] = (await json('api-keys', 'list')).filter(({ id }: { id: string }) => id === made.id);
+      expect(used).toMatchObject({ name: 'CI', lastUsedAt: expect.any(String) });
+      expect((await of('api-keys', 'revoke', appId, made.id, '--yes')).code).toBe(0);
+      expect((await use()).status).toBe(401);
+
+      const [first] = await json('keys', 'list');
+      expect((await of('keys', 'revoke', appId, first.id, '--yes')).output).toContain('rotate it first');
+      await json('keys', 'rotate', appId);
+      const [, second] = await json('keys', 'list');
+      expect((await of('keys', 'revoke', appId, second.id, '--yes')).code).toBe(0);
+      const [left, ...none] = await json('keys', 'list');
+      // It was to retire after the second: now it signs on.
+      expect(left).toMatchObject({ id: first.id });
+      expect(left.retiresAt).toBeUndefined();
+      expect(none).toEqual([]);
+    }, 120_000);
+
+    it('makes tokens for trying a route, on this machine alone', async () => {
+      const { token, userId } = await json('token', 'ada@example.com');
+      expect(decodeJwt(token)).toMatchObject({
+        sub: userId,
+        iss: expect.stringContaining('http://localhost:3000'),
+      });
+      const args = ['token', 'ada@example.com'];
+      const elsewhere = await end(args, {
+        DATABASE_URL: database.location,
+        PASSAGE_BASE_URL: 'https://login.example.com',
+      });
+      expect(elsewhere).toMatchObject({ code: 1, output: expect.stringContaining('PASSAGE_BASE_URL') });
+    }, 60_000);
+  });
+
+  it('sends a test message by the configured delivery, and says what to do where that fails', async () => {
+    const bodies: string[] = [];
+    let status = 204;
+    const hook = createServer(async (request, response) => {
+      for await (const chunk of request) bodies.push(String(chunk));
+      response.writeHead(status).end();
+    });
+    await new Promise<void>((resolve) => hook.listen(0, '127.0.0.1', resolve));
+    const delivery = {
+      PASSAGE_WEBHOOK_URL: `http://127.0.0.1:${(hook.address() as AddressInfo).port}/`,
+      PASSAGE_WEBHOOK_SECRET: secret,
+    };
+    expect((await end(['mail', 'test', 'ada@example.com'], delivery)).code).toBe(0);
+    expect(JSON.parse(bodies.join(''))).toMatchObject({
+      type: 'message.test',
+      data: { to: 'ada@example.com' },
+    });
+    status = 403;
+    expect(await end(['mail', 'test', '+15005550006'], delivery)).toMatchObject({
+      code: 1,
+      output: expect.stringContaining('(status 403): check'),
+    });
+    hook.close();
+    expect((await end(['mail', 'test', 'nobody'], delivery)).output).toContain('<address> must be');
+    expect((await end(['mail', 'test', 'ada@example.com'])).output).toContain('set PASSAGE_SMTP_URL');
+  }, 60_000);
+
+  it.each([
+    [['users', 'show'], 'the argument <user> is missing'],
+    [['users', 'show', ''], 'the argument <user> is missing'],
+    [['users', 'show', 'app', 'user', 'x'], 'an argument too many: "x"'],
+    [['users', 'sessions'], '"users" needs one of these commands'],
+    [['devices', 'delete', 'ada'], 'the argument <device id> is missing'],
+    [['users', 'link', 'ada', '--snd'], 'did you mean "send"?'],
+  ])('refuses the arguments %j with the usage', async (args, message) => {
+    const { code, output } = await end(args);
+    expect({ code, output }).toEqual({ code: 2, output: expect.stringContaining(message) });
+  });
+});

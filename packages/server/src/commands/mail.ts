@@ -1,0 +1,50 @@
+import type { DeliveryFailure } from '../delivery/error.ts';
+import { DeliveryError } from '../delivery/error.ts';
+import { readEmail, readPhone } from '../users/identifiers.ts';
+import { command } from './command.ts';
+import { noDelivery } from './users.ts';
+
+export const mailCommands = [
+  command({
+    names: ['mail test'],
+    summary: 'Send a test message to an address by the delivery that is configured',
+    details: 'With a webhook, the kind of the message is "test", and the address may be a phone number',
+    positionals: ['address'],
+    async run({ args, environment }) {
+      const { delivery, baseUrl } = environment().options;
+      if (!delivery) throw new Error(noDelivery);
+      const [email, phone] = [readEmail(args.address), readPhone(args.address)];
+      const to = phone ?? email;
+      if (!to)
+        throw new TypeError('<address> must be an email address, or a phone number such as +15005550006');
+      await delivery
+        .send({
+          appId: 'test',
+          appName: 'Passage server',
+          channel: phone ? 'phone' : 'email',
+          to,
+          kind: 'test',
+          language: 'en',
+          subject: 'Test message of your Passage server',
+          text: `If you can read this, the Passage server at ${baseUrl} can send messages.`,
+        })
+        .catch((error: unknown) => {
+          throw error instanceof DeliveryError ? explain(error) : error;
+        });
+      return { text: `Handed a test message for ${to} over. See whether it arrives.`, data: { to } };
+    },
+  }),
+];
+
+const cures: Readonly<Record<DeliveryFailure, string>> = {
+  unreachable: 'check host, port and firewall of PASSAGE_SMTP_URL or PASSAGE_WEBHOOK_URL',
+  timeout: 'check host, port and firewall of PASSAGE_SMTP_URL or PASSAGE_WEBHOOK_URL',
+  credentials: 'check user and password in PASSAGE_SMTP_URL, percent-encoded',
+  rejected: 'check that the mail server may send for PASSAGE_SMTP_FROM, or the log of the webhook',
+  channel: 'text messages need PASSAGE_WEBHOOK_URL',
+};
+
+/** Says what to do about a message that could not be handed over. */
+export function explain({ message, failure, status }: DeliveryError): Error {
+  return new Error(`${message}${status === undefined ? '' : ` (status ${status})`}: ${cures[failure]}`);
+}

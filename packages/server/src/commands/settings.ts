@@ -1,0 +1,63 @@
+import { z } from 'zod';
+import { newApp } from '../settings.ts';
+
+/**
+ * Reads settings as a command line has them: `name=Shop`, `authMethods.otp.ttl=120`, lists as `a,b` or JSON. What the values may be is
+ * for the settings' own schema to say.
+ *
+ * @throws TypeError for an argument that is no setting
+ */
+export function readSettings(args: readonly string[]): Record<string, unknown> {
+  const settings: Record<string, unknown> = {};
+  for (const arg of args) {
+    const [, name = '', value = ''] = /^([\w.]+)=(.*)$/s.exec(arg) ?? [];
+    if (!name) throw new TypeError(`"${arg}" must be a setting and its value, for example name=Shop`);
+    const path = name.split('.');
+    assign(settings, path, readValue(kindOf(path), value));
+  }
+  return settings;
+}
+
+function assign(into: Record<string, unknown>, [first = '', ...further]: readonly string[], value: unknown) {
+  // Defined, so that a name such as __proto__ is a setting that is not known, and nothing else.
+  const set = (member: unknown) =>
+    Object.defineProperty(into, first, {
+      value: member,
+      enumerable: true,
+      configurable: true,
+      writable: true,
+    });
+  if (further.length === 0) return void set(value);
+  const known = Object.hasOwn(into, first) ? into[first] : undefined;
+  const inner = typeof known === 'object' && known !== null ? (known as Record<string, unknown>) : {};
+  set(inner);
+  assign(inner, further, value);
+}
+
+function readValue(kind: string | undefined, text: string): unknown {
+  if (kind === 'string' || kind === 'enum') return text;
+  if (kind === 'array' && !text.startsWith('[')) return text === '' ? [] : text.split(',');
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+/** Finds what kind of value a setting has. */
+function kindOf(path: readonly string[]): string | undefined {
+  let schema: z.core.$ZodType | undefined = newApp;
+  for (const name of path) {
+    const inner = unwrap(schema);
+    schema = inner instanceof z.ZodObject && Object.hasOwn(inner.shape, name) ? inner.shape[name] : undefined;
+  }
+  return unwrap(schema)?._zod.def.type;
+}
+
+function unwrap(schema: z.core.$ZodType | undefined): z.core.$ZodType | undefined {
+  const def = schema?._zod.def as
+    | { innerType?: z.core.$ZodType; type: string; in?: z.core.$ZodType }
+    | undefined;
+  if (def?.innerType) return unwrap(def.innerType);
+  return def?.type === 'pipe' ? unwrap(def.in) : schema;
+}

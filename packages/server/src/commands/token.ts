@@ -1,0 +1,34 @@
+import { isLoopback } from '../urls.ts';
+import { command } from './command.ts';
+import type { ShownLink } from './manage.ts';
+
+export const tokenCommands = [
+  command({
+    names: ['token'],
+    summary: 'For development: log a user in and print the access token',
+    details:
+      'For trying a route: curl -H "Authorization: Bearer $(passage-server token ada@example.com)" …. Makes the user where there is none. Works only where PASSAGE_BASE_URL is on this machine',
+    positionals: ['[app id]', 'email'],
+    async run({ args, environment, openApp }) {
+      const { baseUrl = '' } = environment().options;
+      if (!isLoopback(new URL(baseUrl).hostname)) {
+        throw new Error(
+          'Tokens are made only where PASSAGE_BASE_URL is http://localhost or the like: use "users link" to let a user of this server in',
+        );
+      }
+      const managed = await openApp();
+      const { magic_link } = await managed.call<{ magic_link: ShownLink }>('POST', '/magic-links', {
+        body: { email: args.email, type: 'login', send: false },
+      });
+      const { activateLink } = await import('../logins/links.ts');
+      const client = { ip: undefined, userAgent: 'passage-server command' };
+      const { auth_token: token } = await activateLink(
+        managed.service,
+        managed.app,
+        magic_link.secret,
+        client,
+      );
+      return { text: token, data: { token, userId: magic_link.user_id } };
+    },
+  }),
+];
