@@ -36,8 +36,10 @@ export const mailCommands = [
   }),
 ];
 
-const cures: Readonly<Record<DeliveryFailure, string>> = {
+/** What to do, where the text of the error does not say it. */
+const cures: Partial<Readonly<Record<DeliveryFailure, string>>> = {
   unreachable: 'check host, port and firewall of PASSAGE_SMTP_URL or PASSAGE_WEBHOOK_URL',
+  unavailable: 'try again later, and see the log of the mail server or webhook',
   timeout: 'check host, port and firewall of PASSAGE_SMTP_URL or PASSAGE_WEBHOOK_URL',
   credentials: 'check user and password in PASSAGE_SMTP_URL, percent-encoded',
   rejected: 'check that the mail server may send for PASSAGE_SMTP_FROM, or the log of the webhook',
@@ -46,5 +48,7 @@ const cures: Readonly<Record<DeliveryFailure, string>> = {
 
 /** Says what to do about a message that could not be handed over. */
 export function explain({ message, failure, status }: DeliveryError): Error {
-  return new Error(`${message}${status === undefined ? '' : ` (status ${status})`}: ${cures[failure]}`);
+  const answer = status === undefined ? '' : ` (status ${status})`;
+  const cure = cures[failure];
+  return new Error(`${message}${answer}${cure ? `: ${cure}` : ''}`);
 }
