@@ -10,6 +10,24 @@ describeDatabases('One-time passcodes', (make) => {
   const activate = (server: TestServer, otp_id: string, otp: string) =>
     server.auth('POST', '/otp/activate', { otp_id, otp });
 
+  it('reads a code as people type it, and uses no try for what is none', async () => {
+    await using server = await TestServer.start(make, { rateLimits: {} });
+    await server.signIn(ada);
+    const typed = [
+      (code: string) => ` ${code.slice(0, 3)} ${code.slice(3)} `,
+      (code: string) => `${code.slice(0, 3)}-${code.slice(3)}`,
+      (code: string) => code.replace(/\d/g, (digit) => String.fromCodePoint(0x660 + Number(digit))),
+    ];
+    for (const type of typed) {
+      const { otpId, code } = await server.sendCode(ada);
+      for (const wrong of ['-', '12345', '1234567', 'abcdef', ada]) {
+        const refused = await activate(server, otpId, wrong);
+        expect(refused).toMatchObject({ status: 400, body: { error: 'otp: must be 6 digits.' } });
+      }
+      expect((await activate(server, otpId, type(code))).status).toBe(200);
+    }
+  });
+
   it('registers, then logs in', async () => {
     await using server = await TestServer.start(make);
     for (const [action, status] of [

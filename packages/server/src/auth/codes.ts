@@ -9,6 +9,7 @@ import { logIn } from '../logins/logins.ts';
 import { requireMethod, requireSignup } from '../logins/signup.ts';
 import { countLoginMessage, countSent, isSpared } from '../messages/allowance.ts';
 import { post } from '../messages/messages.ts';
+import { readCode } from '../pages/client/login-typing.js';
 import type { App, Client, Service } from '../service.ts';
 import type { Queries } from '../storage/database.ts';
 import type { CodeRow, LoginAction } from '../storage/schema.ts';
@@ -63,12 +64,14 @@ export const codeRoutes: Route[] = [
     },
     async ({ service, app, body, client }) => {
       requireMethod(app, 'otp');
+      const otp = readCode(body.otp);
+      if (!otp) throw new WireError('invalid_request', 'otp: must be 6 digits.');
       await checkLimit(service, 'failuresPerIp', app.id, client.ip);
       await checkLimit(service, 'wrongCodesPerApp', app.id, everyCode);
       const id = service.secrets.hash('code id', body.otp_id);
       const tried = await countTry(service, app, id);
       if (tried) await requireTries(service, app, tried, client);
-      const right = tried?.user_id && service.secrets.hash('code', id, body.otp) === tried.code_hash;
+      const right = tried?.user_id && service.secrets.hash('code', id, otp) === tried.code_hash;
       if (!tried || !right) {
         await countUp(service, 'failuresPerIp', app.id, client.ip);
         if (tried) await countWrong(service, app, tried, client);

@@ -23,7 +23,7 @@ export function loginDocument(path: string, appId?: string) {
 
   <form id="code-form" data-step="enter-code" hidden novalidate>
     <label for="code">Code</label>
-    <input id="code" name="code" inputmode="numeric" autocomplete="one-time-code" maxlength="9" aria-describedby="notice">
+    <input id="code" name="code" inputmode="numeric" autocomplete="one-time-code" maxlength="32" aria-describedby="notice">
     <button class="primary">Continue</button>
     <p class="foot"><button id="resend" class="link" type="button">Send a new code</button> <button class="link back" type="button">Back</button></p>
   </form>

@@ -6,6 +6,7 @@ import loginJs from './client/login.js?raw';
 import loginApiJs from './client/login-api.js?raw';
 import loginSessionJs from './client/login-session.js?raw';
 import loginTextsJs from './client/login-texts.js?raw';
+import loginTypingJs from './client/login-typing.js?raw';
 import loginViewJs from './client/login-view.js?raw';
 import redirectJs from './client/passage-redirect.js?raw';
 import { homeDocument } from './home.ts';
@@ -25,6 +26,7 @@ const scripts: Record<string, string> = {
   '/login-api.js': loginApiJs,
   '/login-session.js': loginSessionJs,
   '/login-texts.js': loginTextsJs,
+  '/login-typing.js': loginTypingJs,
   '/login-view.js': loginViewJs,
   '/passage-redirect.js': redirectJs,
 };

@@ -27,7 +27,7 @@ describeDatabases('Storage', (make) => {
     await first.auth('PATCH', '/magic-link/activate', { magic_link: link.secret });
     const { otpId, code } = await first.sendCode('grace@example.com');
     for (let guess = 0; guess < 3; guess++)
-      await first.auth('POST', '/otp/activate', { otp_id: otpId, otp: 'x' });
+      await first.auth('POST', '/otp/activate', { otp_id: otpId, otp: '000000' });
     await first.server.close();
 
     const again = await createPassageServer({

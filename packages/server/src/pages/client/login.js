@@ -4,6 +4,7 @@
 import { ApiFailure, call, createPasskey, usePasskey } from './login-api.js';
 import { destination, rememberPasskey, storeTokens } from './login-session.js';
 import { actionLabels, describe } from './login-texts.js';
+import { readCode, readPhone } from './login-typing.js';
 import {
   button,
   currentStep,
@@ -97,10 +98,10 @@ function noPasskeys(hasFallback) {
 /** Reads the address field, or says what is wrong with it and returns nothing. */
 function readIdentifier() {
   const typed = identifierInput.value.trim();
-  const phone = typed.replace(/[\s()./-]/g, '');
+  const phone = readPhone(typed);
   const allowed = app.allowed_identifier;
   if (allowed !== 'phone' && /^[^\s@]+@[^\s@]+\.?[^\s@]+$/.test(typed)) identifier = typed;
-  else if (allowed !== 'email' && /^\+[1-9]\d{6,14}$/.test(phone)) identifier = phone;
+  else if (allowed !== 'email' && phone) identifier = phone;
   else {
     tellField(identifierInput, identifierHints[allowed] ?? 'Enter your address.');
     return undefined;
@@ -182,8 +183,8 @@ function sendCode() {
 
 element('code-form').addEventListener('submit', (event) => {
   event.preventDefault();
-  const otp = codeInput.value.replace(/\D/g, '');
-  if (otp.length !== 6) return tellField(codeInput, 'Enter the 6 digits of the code.');
+  const otp = readCode(codeInput.value);
+  if (!otp) return tellField(codeInput, 'Enter the 6 digits of the code.');
   run('Checking the code…', async () => {
     try {
       const { auth_result: result } = await call(appId, 'POST', '/otp/activate', { otp, otp_id: otpId });
