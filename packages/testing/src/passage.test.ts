@@ -135,6 +135,18 @@ describe('users and sessions', () => {
     expect((await passage.signIn('ada@example.com')).refreshToken).toBe('');
   });
 
+  it('keeps the notices that users get', async () => {
+    await using passage = await startPassage();
+    const session = await passage.signIn('ada@example.com');
+    await passage.authenticator().addTo(session);
+    await passage.admin.user.revokeRefreshTokens(session.userId);
+    const told = passage.outbox.filter(({ notice }) => notice).map(({ to, kind }) => [to, kind]);
+    expect(told).toEqual([
+      ['ada@example.com', 'passkey_added'],
+      ['ada@example.com', 'sessions_ended'],
+    ]);
+  });
+
   it('keeps what was sent', async () => {
     await using passage = await startPassage();
     await passage.admin.auth.createMagicLink({ email: 'ada@example.com', send: true });
