@@ -23,6 +23,7 @@ it('creates an account with a passkey, and logs in with it', async () => {
   await open(page, '?view=register');
   await page.getByLabel('Email or phone').fill('ada@example.com');
   await page.getByRole('button', { name: 'Create a passkey' }).click();
+  await page.getByRole('button', { name: 'Not now' }).click();
   await arrive(page);
   expect(await visitor.countPasskeys()).toBe(1);
 
@@ -52,7 +53,47 @@ it('says that nothing was changed when the visitor cancels, and works at the nex
   expect(await visitor.countPasskeys()).toBe(0);
   await visitor.confirms(true);
   await page.getByRole('button', { name: 'Create a passkey' }).click();
+  await page.getByRole('button', { name: 'Not now' }).click();
   await arrive(page);
+});
+
+it.each([
+  ['email', 'hedy@example.com'],
+  ['phone number', '+15005550006'],
+])('offers to confirm the %s after a passkey sign-up, which keeps the passkey', async (label, identifier) => {
+  await using visitor = await visit(browser);
+  await using elsewhere = await visit(browser);
+  const { page } = visitor;
+  await open(page, '?view=register');
+  await page.getByLabel('Email or phone').fill(identifier);
+  await page.getByRole('button', { name: 'Create a passkey' }).click();
+  await page.getByRole('heading', { name: `Confirm your ${label}` }).waitFor();
+  await page.getByText(`Confirm that ${identifier} is yours.`).waitFor();
+  await page.getByRole('button', { name: 'Send me a link' }).click();
+  await page.getByRole('heading', { name: 'Check your messages' }).waitFor();
+  const link = site.messages.findLast(({ to, url }) => to === identifier && url)?.url ?? 'no link was sent';
+
+  await elsewhere.page.goto(link);
+  await elsewhere.page.getByRole('button', { name: 'Confirm' }).click();
+  await elsewhere.page.waitForURL(`${site.origin}/`);
+  // The link may be that of somebody else's account.
+  expect(await elsewhere.page.evaluate(() => localStorage.length)).toBe(0);
+
+  await arrive(page);
+  expect(await page.evaluate(() => localStorage.getItem('psg_refresh_token'))).toBeTruthy();
+  await page.evaluate(() => localStorage.clear());
+  await open(page);
+  await page.getByLabel('Email or phone').fill(identifier);
+  await page.getByRole('button', { name: 'Send me a code' }).click();
+  await page.getByRole('textbox', { name: 'Code' }).fill(await codeFor(identifier));
+  await page.getByRole('button', { name: 'Continue' }).click();
+  await arrive(page);
+  await open(page);
+  await page.getByRole('button', { name: 'Log in with a passkey' }).click();
+  await arrive(page);
+  expect([...visitor.complaints, ...elsewhere.complaints].filter((text) => !text.includes('404'))).toEqual(
+    [],
+  );
 });
 
 it('says so when the browser has no WebAuthn, and a code by mail creates the account', async () => {
@@ -114,6 +155,7 @@ it('confirms a new address without logging anybody in or out', async () => {
   await open(visitor.page, '?view=register');
   await visitor.page.getByLabel('Email or phone').fill('barbara@example.com');
   await visitor.page.getByRole('button', { name: 'Create a passkey' }).click();
+  await visitor.page.getByRole('button', { name: 'Not now' }).click();
   await arrive(visitor.page);
   const stored = (page: Page) => page.evaluate(() => ({ ...localStorage }));
   const before = await stored(visitor.page);
@@ -178,6 +220,16 @@ it.each(['light', 'dark'] as const)(
     await page.getByLabel('Email or phone').focus();
     await page.keyboard.type(`${colorScheme}@example.com`);
     await page.keyboard.press('Enter');
+    // The focus is at the heading, which a screen reader speaks; the buttons come next.
+    await page.getByRole('heading', { name: 'Confirm your email' }).waitFor();
+    expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('Confirm your email');
+    for (const name of ['Send me a link', 'Not now']) {
+      await page.keyboard.press('Tab');
+      expect(await page.evaluate(() => document.activeElement?.textContent)).toBe(name);
+    }
+    if (process.env.SCREENSHOTS)
+      await page.screenshot({ path: `${process.env.SCREENSHOTS}/prove-${colorScheme}.png` });
+    await page.keyboard.press('Enter');
     await arrive(page);
     expect(visitor.complaints).toEqual([]);
   },
@@ -196,7 +248,7 @@ async function arrive(page: Page): Promise<void> {
 }
 
 async function codeFor(email: string): Promise<string> {
-  const find = () => site.messages.findLast((message) => message.to === email);
+  const find = () => site.messages.findLast((message) => message.to === email && message.code);
   await expect.poll(find).toBeDefined();
   return find()?.code ?? '';
 }

@@ -173,7 +173,8 @@ async function createCode(
     };
     await trx.insertInto('codes').values(row).execute();
   });
-  if (userId !== null)
-    await post(service, app, { to, kind: 'otp', secret: code, language: body.language, expiresAt });
+  const { language } = body;
+  const decoy = userId === null;
+  await post(service, app, { to, kind: 'otp', secret: code, language, expiresAt, decoy });
   return otpId;
 }

@@ -10,7 +10,6 @@ import { requireMethod, requireSignup } from '../logins/signup.ts';
 import { countLoginMessage, countMessage, countSent } from '../messages/allowance.ts';
 import { post } from '../messages/messages.ts';
 import type { LoginAction } from '../storage/schema.ts';
-import { randomText } from '../storage/secrets.ts';
 import {
   type Identifier,
   identifierErrors,
@@ -130,10 +129,9 @@ async function sendLink(context: RequestContext<LinkBody, unknown>, action: Logi
   const resolved = await resolveUser(service, app, to, action);
   const user = allowed ? resolved : undefined;
   await countSent(service, app, client, user !== undefined);
-  if (!user) return { magic_link: { id: randomText() } };
   const { ttl } = app.settings.authMethods.magicLink;
   const request = {
-    userId: user.id,
+    userId: user?.id,
     to,
     action,
     type: 'login',
@@ -145,6 +143,7 @@ async function sendLink(context: RequestContext<LinkBody, unknown>, action: Logi
   const message = {
     to,
     kind: 'magic_link',
+    decoy: !user,
     secret: link.url,
     language: body.language,
     expiresAt: link.expiresAt,

@@ -1,10 +1,18 @@
 import { WireError } from '../errors.ts';
 import type { App, Service } from '../service.ts';
 import type { UserRow } from '../storage/schema.ts';
+import { randomText } from '../storage/secrets.ts';
 import type { Identifier } from '../users/identifiers.ts';
-import { findUserByIdentifier, listDevices } from '../users/users.ts';
+import { findUserByIdentifier, insertUser, listDevices } from '../users/users.ts';
 import { strangerView } from '../users/views.ts';
-import { type Entered, isUnfinishedSignup, registerUser, requireKnownUser } from './signup.ts';
+import {
+  type Entered,
+  isUnfinishedSignup,
+  registerUser,
+  replaceMetadata,
+  requireKnownUser,
+  requireSignup,
+} from './signup.ts';
 
 /**
  * Returns who a code or link is for. Strictly, registering an address that has an account logs its owner in, and logging in to none
@@ -23,9 +31,11 @@ export async function resolveUser(
       ? registerUser(service, app, identifier)
       : requireKnownUser(service, app, identifier);
   }
-  const known = await findUserByIdentifier(service.db, app.id, identifier);
-  if (known?.status === 'inactive') return undefined;
-  return known ?? (action === 'register' ? registerUser(service, app, identifier) : undefined);
+  const user =
+    action === 'register'
+      ? await registerAlike(service, app, identifier)
+      : await findUserByIdentifier(service.db, app.id, identifier);
+  return user?.status === 'inactive' ? undefined : user;
 }
 
 /** Looks a user up for a visitor. Strictly, nobody is ever found. */
@@ -49,11 +59,37 @@ export async function resolveRegistrant(
   entered?: Entered,
 ): Promise<{ user: UserRow; decoy: boolean }> {
   if (service.options.strict) {
-    const known = await findUserByIdentifier(service.db, app.id, identifier);
-    if (known && !isUnfinishedSignup(known))
-      return { user: decoyUser(service, app, identifier), decoy: true };
+    const user = await registerAlike(service, app, identifier, entered);
+    const decoy = !isUnfinishedSignup(user);
+    return { user: decoy ? decoyUser(service, app, identifier) : user, decoy };
   }
   return { user: await registerUser(service, app, identifier, entered), decoy: false };
+}
+
+/**
+ * Returns the user of an address, and makes a pending one where there is none. Either way the same statements run and something is
+ * written, so that the time says nothing.
+ *
+ * @throws {@link WireError} `operation_not_allowed`
+ */
+async function registerAlike(
+  service: Service,
+  app: App,
+  identifier: Identifier,
+  entered?: Entered,
+): Promise<UserRow> {
+  requireSignup(app);
+  const { channel, value } = identifier;
+  return service.db.transaction().execute(async (trx) => {
+    const values = { origin: 'signup', ...entered, [channel]: value, [`${channel}_open`]: 1 } as const;
+    await insertUser(service, trx, app, values);
+    const user = await findUserByIdentifier(trx, app.id, identifier);
+    if (!user) throw new WireError('user_not_found');
+    if (entered) await replaceMetadata(trx, user, entered);
+    const row = { id: `decoy ${randomText()}`, count: 1, resets_at: service.clock() };
+    await trx.insertInto('limits').values(row).execute();
+    return user;
+  });
 }
 
 /**
@@ -73,7 +109,9 @@ export async function resolvePasskeys(service: Service, app: App, identifier: Id
 async function resolvePasskeysAlike(service: Service, app: App, identifier: Identifier) {
   const user = await findUserByIdentifier(service.db, app.id, identifier);
   const devices = await listDevices(service.db, app.id, user?.id ?? '');
-  const credentials = devices.length ? devices : decoyCredentials(service, app, identifier.value);
+  // Also read when they are not needed: a decoy takes as long as the truth.
+  const decoys = await decoyCredentials(service, app, identifier.value);
+  const credentials = devices.length ? devices : decoys;
   return { userId: user && devices.length ? user.id : null, credentials, user: null };
 }
 
@@ -111,12 +149,37 @@ function decoyId(service: Service, app: App, value: string): string {
   return text.replace(/[^A-Za-z0-9]/g, '').slice(0, 24);
 }
 
-/** Passkeys that an unknown address pretends to have, the same ones each time. WebAuthn §14.6.2. */
-function decoyCredentials(service: Service, app: App, value: string) {
-  return [
-    {
-      cred_id: service.secrets.hash('decoy', 'credential', app.id, value),
-      transports: '["internal","hybrid"]',
-    },
-  ];
+/**
+ * Passkeys that an unknown address pretends to have, the same ones each time (WebAuthn Level 3 §14.6.2): as many as some user of the app
+ * has, with IDs as long and the same transports. The address picks that user, so that addresses differ as users do.
+ */
+async function decoyCredentials(service: Service, app: App, value: string) {
+  const model = await listDevices(service.db, app.id, await findModel(service, app, value));
+  const looks = model.length ? model : [{ cred_id: 'x'.repeat(43), transports: '["internal","hybrid"]' }];
+  return looks.map(({ cred_id, transports }, index) => ({
+    cred_id: decoyText(service, app, value, index, cred_id.length),
+    transports,
+  }));
+}
+
+/** IDs of users are random, so the next one after a random text is anybody's, and mostly the same when others come or go. */
+async function findModel(service: Service, app: App, value: string): Promise<string> {
+  const users = service.db
+    .selectFrom('devices')
+    .select('user_id')
+    .where('app_id', '=', app.id)
+    .orderBy('user_id')
+    .limit(1);
+  const next = await users.where('user_id', '>=', decoyId(service, app, `model ${value}`)).executeTakeFirst();
+  const first = await users.executeTakeFirst();
+  return (next ?? first)?.user_id ?? '';
+}
+
+/** Base64url of the given length. */
+function decoyText(service: Service, app: App, value: string, index: number, length: number): string {
+  let text = '';
+  for (let part = 0; text.length < length; part++)
+    text += service.secrets.hash('decoy', 'credential', app.id, `${index}`, `${part}`, value);
+  // The bits that the last letter leaves unused are 0, as encoders have it.
+  return Buffer.from(text.slice(0, length), 'base64url').toString('base64url');
 }

@@ -3,7 +3,7 @@ import { notify } from '../messages/notices.ts';
 import type { App, Client, Service } from '../service.ts';
 import { isPath } from '../settings.ts';
 import type { Queries } from '../storage/database.ts';
-import type { LinkRow, SessionRow, UserRow } from '../storage/schema.ts';
+import type { CodeRow, LinkRow, SessionRow, UserRow } from '../storage/schema.ts';
 import { randomText } from '../storage/secrets.ts';
 import { recordEvent } from '../users/events.ts';
 import type { Identifier } from '../users/identifiers.ts';
@@ -17,7 +17,8 @@ import { requireMethod } from './signup.ts';
 
 /** What a new link is to do. */
 export interface LinkRequest {
-  userId: string;
+  /** Nobody for a decoy, which nothing opens. */
+  userId: string | undefined;
   to: Identifier;
   type: LinkRow['type'];
   /** Default is `login`. */
@@ -48,27 +49,34 @@ export async function createLink(service: Service, app: App, request: LinkReques
   const now = service.clock();
   const redirectUrl = request.redirectUrl || app.settings.redirectUrl;
   const expiresAt = now + request.ttl * 1000;
-  await service.db
-    .insertInto('links')
-    .values({
-      id_hash: service.secrets.hash('link id', id),
-      secret_hash: service.secrets.hash('link', secret),
-      app_id: app.id,
-      user_id: request.userId,
-      channel: request.to.channel,
-      identifier: request.to.value,
-      action: request.action ?? 'login',
-      type: request.type,
-      source: request.source,
-      session_id: request.sessionId ?? null,
-      address: request.address ?? null,
-      redirect_url: redirectUrl,
-      created_at: now,
-      expires_at: expiresAt,
-      activated_at: null,
-      claimed_at: null,
-    })
-    .execute();
+  const { userId } = request;
+  const own = {
+    id_hash: service.secrets.hash('link id', id),
+    app_id: app.id,
+    channel: request.to.channel,
+    identifier: request.to.value,
+    action: request.action ?? 'login',
+    created_at: now,
+    expires_at: expiresAt,
+  } as const;
+  const secretHash = service.secrets.hash('link', secret);
+  if (userId === undefined) await insertDecoy(service, own, secretHash);
+  else
+    await service.db
+      .insertInto('links')
+      .values({
+        ...own,
+        secret_hash: secretHash,
+        user_id: userId,
+        type: request.type,
+        source: request.source,
+        session_id: request.sessionId ?? null,
+        address: request.address ?? null,
+        redirect_url: redirectUrl,
+        activated_at: null,
+        claimed_at: null,
+      })
+      .execute();
   const url = linkUrl(
     service,
     app,
@@ -77,6 +85,18 @@ export async function createLink(service: Service, app: App, request: LinkReques
     secret,
   );
   return { id, secret, url, redirectUrl, expiresAt };
+}
+
+/** Links are somebody's, codes may be nobody's: such a row takes as long to write, and no code has its ID. */
+async function insertDecoy(
+  service: Service,
+  own: Omit<CodeRow, 'user_id' | 'code_hash' | 'attempts'>,
+  code_hash: string,
+): Promise<void> {
+  await service.db
+    .insertInto('codes')
+    .values({ ...own, user_id: null, code_hash, attempts: 0 })
+    .execute();
 }
 
 function linkUrl(
@@ -146,6 +166,8 @@ export async function activateLink(
  */
 export async function claimLink(service: Service, app: App, id: string, client: Client): Promise<AuthResult> {
   const link = await findLink(service, app, 'id_hash', service.secrets.hash('link id', id));
+  // Before anything else: nobody learns by the time whether the link is a decoy.
+  if (link.activated_at === null) throw new WireError('magic_link_not_found');
   return useLink(service, app, link, 'claimed_at', client);
 }
 
@@ -229,10 +251,9 @@ async function takeLink(service: Service, trx: Queries, link: LinkRow, use: Use)
     .where('id_hash', '=', link.id_hash)
     .where(use, 'is', null)
     .where('expires_at', '>', now)
-    .returning('activated_at')
+    .returning('id_hash')
     .executeTakeFirst();
   if (!user || !taken) throw new WireError('magic_link_not_found');
-  if (taken.activated_at === null) throw new WireError('magic_link_not_found', 'Magic link is not activated');
   return user;
 }
 

@@ -1,5 +1,6 @@
 import { WireError } from '../errors.ts';
 import type { App, Service } from '../service.ts';
+import type { Queries } from '../storage/database.ts';
 import type { UserRow } from '../storage/schema.ts';
 import type { Identifier } from '../users/identifiers.ts';
 import { findOrInsertUser, findUserByIdentifier } from '../users/users.ts';
@@ -29,13 +30,13 @@ export async function registerUser(
   // The iOS client compares this text.
   if (user.login_count > 0 || user.status === 'active')
     throw new WireError('invalid_request', 'user: already exists.');
-  if (entered && isUnfinishedSignup(user)) await replaceMetadata(service, user, entered);
+  if (entered && isUnfinishedSignup(user)) await replaceMetadata(service.db, user, entered);
   return user;
 }
 
-/** Forgets what an earlier visitor entered, who may be somebody else. */
-async function replaceMetadata(service: Service, user: UserRow, entered: Entered): Promise<void> {
-  await service.db
+/** Forgets what an earlier visitor entered into a sign-up, who may be somebody else. Once it is finished, nothing changes. */
+export async function replaceMetadata(queries: Queries, user: UserRow, entered: Entered): Promise<void> {
+  await queries
     .updateTable('users')
     .set(entered)
     .where('app_id', '=', user.app_id)

@@ -14,6 +14,8 @@ export interface Post {
   secret: string;
   language: string | undefined;
   expiresAt: number;
+  /** Strictly, an address without account gets nothing, and that takes as long. */
+  decoy?: boolean | undefined;
   /** Account that a link proves an address for. */
   account?: UserRow | undefined;
 }
@@ -33,7 +35,7 @@ export function maskAddress(address: string): string {
 export async function post(
   service: Service,
   app: App,
-  { to, kind, secret, language, expiresAt, account: user }: Post,
+  { to, kind, secret, language, expiresAt, decoy, account: user }: Post,
 ): Promise<void> {
   const chosen = findLanguage(language ?? '') ?? app.settings.defaultLanguage;
   const ttl = Math.floor((expiresAt - service.clock()) / 1000);
@@ -52,6 +54,7 @@ export async function post(
     ...(account !== undefined && { account }),
     ...renderMessage(content),
   };
+  if (decoy) return;
   const sent = deliver(service, message).catch(() => {
     throw new WireError('service_unavailable', 'The message could not be delivered', { retryAfter: 30 });
   });

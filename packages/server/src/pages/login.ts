@@ -39,7 +39,16 @@ export function loginDocument(path: string, appId?: string) {
 
   <div data-step="offer" hidden>
     <button id="add-passkey" class="primary" type="button">${key}<span>Create a passkey</span></button>
-    <p class="foot"><button id="skip-passkey" class="link" type="button">Not now</button></p>
+    <p class="foot"><button class="link skip" type="button">Not now</button></p>
+  </div>
+
+  <div data-step="prove" hidden>
+    <button id="send-proof" class="primary" type="button">Send me a link</button>
+    <p class="foot"><button class="link skip" type="button">Not now</button></p>
+  </div>
+
+  <div data-step="proof-sent" hidden>
+    <p class="foot"><button id="resend-proof" class="link" type="button">Send a new link</button> <button class="link skip" type="button">Continue without it</button></p>
   </div>
 `,
   );

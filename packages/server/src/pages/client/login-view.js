@@ -22,7 +22,7 @@ export function currentStep() {
 /**
  * Shows one step and nothing else, and puts the focus where the visitor goes on.
  *
- * @param {'problem' | 'start' | 'enter-code' | 'inbox' | 'link' | 'offer' | 'done' | 'signed-in' | 'signed-out' | 'unknown'} step
+ * @param {'problem' | 'start' | 'enter-code' | 'inbox' | 'link' | 'offer' | 'prove' | 'proof-sent' | 'done' | 'signed-in' | 'signed-out' | 'unknown'} step
  * @param {string} heading
  * @param {string} text
  */

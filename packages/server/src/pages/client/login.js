@@ -147,7 +147,7 @@ function registerPasskey() {
       handshake_response: credential,
     });
     rememberPasskey(start.user.id, credential.id);
-    leave(finish.auth_result);
+    offerProof(finish.auth_result);
   });
 }
 
@@ -213,12 +213,15 @@ function sendLink() {
     });
     const text = `We sent a link to ${identifier}. Open it on any device, and this page continues automatically.`;
     show('inbox', 'Check your messages', text);
-    await pollLink(link.id);
+    pollLink(link.id, (result) => run('Logging in…', () => offerPasskey(result)));
   });
 }
 
-/** @param {string} id */
-function pollLink(id) {
+/**
+ * @param {string} id
+ * @param {(result: AuthResult) => unknown} opened
+ */
+function pollLink(id, opened) {
   const step = currentStep();
   const timer = setInterval(async () => {
     if (step !== currentStep()) return clearInterval(timer);
@@ -226,7 +229,7 @@ function pollLink(id) {
     try {
       const { auth_result: result } = await call(appId, 'POST', '/magic-link/status', { id });
       clearInterval(timer);
-      await run('Logging in…', () => offerPasskey(result));
+      await opened(result);
     } catch (error) {
       // 404 means “not yet”. Anything else may pass, too; the visitor can go back at any time.
       if (!(error instanceof ApiFailure)) throw error;
@@ -273,7 +276,44 @@ element('add-passkey').addEventListener('click', () => {
     leave(session);
   });
 });
-element('skip-passkey').addEventListener('click', () => session && leave(session));
+for (const skip of document.querySelectorAll('.skip')) {
+  skip.addEventListener('click', () => session && leave(session));
+}
+
+// Nobody has proven yet that the address is theirs. Whoever does so by a login ends what was made before, this passkey
+// too; with this session nothing ends.
+
+/** @param {AuthResult} result */
+function offerProof(result) {
+  storeTokens(result);
+  session = result;
+  const text = `Confirm that ${identifier} is yours. Otherwise this passkey is removed when you log in with a code or a link.`;
+  show('prove', `Confirm your ${channelOf(identifier).label}`, text);
+}
+
+function sendProof() {
+  run('Sending the link…', async () => {
+    if (!session) return;
+    const { name } = channelOf(identifier);
+    const body = {
+      [`new_${name}`]: identifier,
+      language: navigator.language,
+      magic_link_path: location.pathname + location.search,
+    };
+    const answer = await call(appId, 'PATCH', `/currentuser/${name}`, body, session.auth_token);
+    const text = `We sent a link to ${identifier}. Open it on any device, and this page continues automatically.`;
+    show('proof-sent', 'Check your messages', text);
+    // Its answer has tokens of this very session, without the refresh token.
+    pollLink(answer.magic_link.id, () => session && leave(session));
+  });
+}
+element('send-proof').addEventListener('click', sendProof);
+element('resend-proof').addEventListener('click', sendProof);
+
+/** @param {string} typed */
+function channelOf(typed) {
+  return typed.startsWith('+') ? { name: 'phone', label: 'phone number' } : { name: 'email', label: 'email' };
+}
 
 /** @param {AuthResult} result */
 function leave(result) {
