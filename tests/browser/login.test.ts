@@ -227,8 +227,6 @@ it.each(['light', 'dark'] as const)(
       await page.keyboard.press('Tab');
       expect(await page.evaluate(() => document.activeElement?.textContent)).toBe(name);
     }
-    if (process.env.SCREENSHOTS)
-      await page.screenshot({ path: `${process.env.SCREENSHOTS}/prove-${colorScheme}.png` });
     await page.keyboard.press('Enter');
     await arrive(page);
     expect(visitor.complaints).toEqual([]);
