@@ -196,6 +196,7 @@ async function register(page: Page, email: string): Promise<void> {
   await page.getByRole('link', { name: 'Create an account' }).click();
   await page.getByLabel('Email').fill(email);
   await page.getByRole('button', { name: 'Create a passkey' }).click();
+  await page.getByRole('button', { name: 'Not now' }).click();
   await page.getByText(`as ${email}`).waitFor();
 }
 

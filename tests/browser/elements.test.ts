@@ -1,3 +1,6 @@
+import { realpathSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import type { PassageServerOptions } from '@passage-auth/server';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -9,6 +12,10 @@ import {
   startFrontEnd,
   visitRecorded,
 } from './frontends.ts';
+
+/** What the phone field loads from a CDN, of the version that npm chose for the elements. */
+const elements = realpathSync(new URL('../node_modules/@passageidentity/passage-elements/', import.meta.url));
+const phoneFormats = createRequire(join(elements, 'index.js')).resolve('intl-tel-input/utils');
 
 let browser: Browser;
 let scripts: Map<string, string>;
@@ -135,6 +142,40 @@ describe('passage-elements', () => {
     await page.reload();
     await expect.poll(() => nameOf(page, 0)).not.toBe('Spare key');
     expect(await page.getByTestId('passkey-table-row-1').count()).toBe(0);
+    expect(visitor.retired).toEqual([]);
+  });
+
+  it.each([
+    ['email', 'grace@example.com', 'grace@example.com'],
+    ['phone', '2025550123', '+12025550123'],
+  ] as const)('changes the %s in the profile, once the link is opened', async (channel, typed, address) => {
+    // The profile opens no links: the page that users log in at does.
+    const app = { loginUrl: '/auth' };
+    await using frontEnd = await start('same origin', { app });
+    await using visitor = await visitRecorded(browser);
+    const { page } = visitor;
+    await page.route('https://cdn.jsdelivr.net/npm/intl-tel-input@*/build/js/utils.js', (route) =>
+      route.fulfill({ path: phoneFormats, headers: { 'Access-Control-Allow-Origin': '*' } }),
+    );
+    await page.goto(`${frontEnd.origin}/register`);
+    await registerPasskey(page, frontEnd);
+    await page.goto(`${frontEnd.origin}/profile`);
+    await showsUser(page);
+    const input = page.getByTestId(`profile-${channel}-input`);
+    const control = page.locator('form').filter({ has: input });
+    await control.getByTestId('edit-button').click();
+    await input.fill(typed);
+    await control.getByTestId('save-button').click();
+    const link = await vi.waitUntil(
+      () => frontEnd.site.messages.findLast(({ to }) => to === address)?.url,
+      20_000,
+    );
+    expect(new URL(link).pathname).toBe('/auth');
+    const opened = page.waitForResponse((answer) => answer.url().endsWith('/magic-link/activate'));
+    await page.goto(link);
+    expect((await opened).status()).toBe(200);
+    await page.goto(`${frontEnd.origin}/profile`);
+    await expect.poll(async () => (await input.inputValue()).replaceAll(/[\s()-]/g, '')).toContain(typed);
     expect(visitor.retired).toEqual([]);
   });
 });
