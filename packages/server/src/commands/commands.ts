@@ -2,18 +2,22 @@ import { appCommands } from './apps.ts';
 import type { Command } from './command.ts';
 import { databaseCommands } from './database.ts';
 import { deviceCommands } from './devices.ts';
+import { doctorCommands } from './doctor.ts';
 import { keyCommands } from './keys.ts';
 import { mailCommands } from './mail.ts';
 import { startCommands } from './start.ts';
 import { tokenCommands } from './token.ts';
+import { transferCommands } from './transfer.ts';
 import { userCommands } from './users.ts';
 
 /** All commands, in the order of the help. */
 export const commands: readonly Command[] = [
   ...startCommands,
+  ...doctorCommands,
   ...appCommands,
   ...keyCommands,
   ...userCommands,
+  ...transferCommands,
   ...deviceCommands,
   ...tokenCommands,
   ...mailCommands,

@@ -67,7 +67,7 @@ export async function runCommand(argv: readonly string[]): Promise<void> {
       async openApp() {
         const { service } = await open();
         const { ManagedApp } = await import('./manage.ts');
-        return ManagedApp.find(service, args['[app id]'] ?? '');
+        return ManagedApp.find(service, args['[app id]'] ?? args['app id'] ?? '');
       },
       confirm: (question, otherwise) => confirm(question, values.yes === true, otherwise),
     });

@@ -71,4 +71,6 @@ export interface OutboxMessage extends Message {
  */
 export interface Delivery {
   send(message: Message): Promise<void>;
+  /** Rejects when messages could not be handed over at present. Sends none. `passage-server doctor` calls it, where there is one. */
+  verify?(): Promise<void>;
 }

@@ -72,6 +72,10 @@ export function smtp(options: SmtpOptions): Delivery {
         .sendMail({ from, to: recipient, subject, text, ...(html && { html }) })
         .catch(translate);
     },
+    async verify() {
+      transport ??= open();
+      await (await transport).verify().catch(translate);
+    },
   };
 }
 

@@ -48,11 +48,20 @@ export function webhook(options: WebhookOptions): Delivery {
       const id = `msg_${randomUUID()}`;
       const body = JSON.stringify(payload(message));
       for (let attempt = 0; ; attempt++) {
-        const failure = await post(given.fetch ?? fetch, url, timeout, body, sign(key, id, body));
+        const failure = await call(given.fetch ?? fetch, url, timeout, {
+          method: 'POST',
+          body,
+          headers: sign(key, id, body),
+        });
         if (!failure) return;
         if (failure.failure === 'rejected' || attempt >= retries) throw failure;
         await delay(200 * 4 ** attempt);
       }
+    },
+    async verify() {
+      // A receiver that takes POST alone answers with a refusal, and is there.
+      const failure = await call(given.fetch ?? fetch, url, timeout, { method: 'HEAD' });
+      if (failure && failure.failure !== 'rejected') throw failure;
     },
   };
 }
@@ -90,16 +99,15 @@ function sign(key: Buffer, id: string, body: string): Record<string, string> {
   };
 }
 
-async function post(
+async function call(
   send: typeof fetch,
   url: URL,
   timeout: number,
-  body: string,
-  headers: Record<string, string>,
+  init: RequestInit,
 ): Promise<DeliveryError | undefined> {
   try {
     const signal = AbortSignal.timeout(timeout);
-    const response = await send(url, { method: 'POST', body, headers, signal, redirect: 'manual' });
+    const response = await send(url, { ...init, signal, redirect: 'manual' });
     await response.body?.cancel();
     if (response.ok) return undefined;
     const { status } = response;

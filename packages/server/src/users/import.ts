@@ -10,7 +10,7 @@ import { findUser, insertUser } from './users.ts';
 const time = z.iso.datetime({ offset: true });
 
 /** What is read of a record; all else that the Management API says of a user is passed over. */
-const record = z.object({
+export const record = z.object({
   // As long as ids of the original service and more, and always one segment of a path.
   id: z
     .string()
@@ -52,7 +52,8 @@ export async function importUsers(
   return { imported, existing: rows.length - imported };
 }
 
-function readRecord(service: Service, app: App, user: ImportedUser): Partial<NewUser> {
+/** @throws ZodError, WireError or TypeError, which {@link faultOf} puts into words */
+export function readRecord(service: Service, app: App, user: ImportedUser): Partial<NewUser> {
   const { id, external_id, status, ...given } = record.parse(user);
   const { email = null, phone = null } = readIdentifiers(given);
   if (!email && !phone) throw new TypeError('"email" or "phone" must be set');
@@ -75,13 +76,18 @@ function about<T>(index: number, read: () => T): T {
   try {
     return read();
   } catch (error) {
-    if (error instanceof z.ZodError) {
-      const [issue] = error.issues;
-      throw problem(index, `"${issue?.path.join('.')}": ${issue?.message}`);
-    }
-    if (error instanceof WireError || error instanceof TypeError) throw problem(index, error.message);
-    throw error;
+    throw problem(index, faultOf(error));
   }
+}
+
+/** Says what is wrong with a record. Other errors are thrown on. */
+export function faultOf(error: unknown): string {
+  if (error instanceof z.ZodError) {
+    const [issue] = error.issues;
+    return `"${issue?.path.join('.')}": ${issue?.message}`;
+  }
+  if (error instanceof WireError || error instanceof TypeError) return error.message;
+  throw error;
 }
 
 function problem(index: number, text: string): TypeError {

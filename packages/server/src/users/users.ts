@@ -49,6 +49,31 @@ export async function findUserByIdentifier(
     .executeTakeFirst();
 }
 
+/** Returns a user with a new ID of whom nothing is known. */
+export function blankUser(appId: string, now: number): NewUser {
+  return {
+    app_id: appId,
+    id: randomText(),
+    email: null,
+    email_verified: 0,
+    phone: null,
+    phone_verified: 0,
+    external_id: '',
+    status: 'pending',
+    login_count: 0,
+    metadata: null,
+    created_at: now,
+    updated_at: now,
+    last_login_at: 0,
+    origin: 'back_end',
+    email_proven_at: null,
+    phone_proven_at: null,
+    email_open: 0,
+    phone_open: 0,
+    open_metadata: null,
+  };
+}
+
 /** Adds a user, or returns `undefined` when an address of theirs is taken: two requests at once make one user. */
 export async function insertUser(
   service: Service,
@@ -56,31 +81,9 @@ export async function insertUser(
   app: App,
   values: Partial<NewUser>,
 ): Promise<UserRow | undefined> {
-  const now = service.clock();
   return queries
     .insertInto('users')
-    .values({
-      app_id: app.id,
-      id: randomText(),
-      email: null,
-      email_verified: 0,
-      phone: null,
-      phone_verified: 0,
-      external_id: '',
-      status: 'pending',
-      login_count: 0,
-      metadata: null,
-      created_at: now,
-      updated_at: now,
-      last_login_at: 0,
-      origin: 'back_end',
-      email_proven_at: null,
-      phone_proven_at: null,
-      email_open: 0,
-      phone_open: 0,
-      open_metadata: null,
-      ...values,
-    })
+    .values({ ...blankUser(app.id, service.clock()), ...values })
     .onConflict((conflict) => conflict.doNothing())
     .returningAll()
     .executeTakeFirst();

@@ -7,7 +7,7 @@ import { listDevices } from './users.ts';
 import type { WholeUser } from './whole.ts';
 
 /** RFC 3339, UTC. A time that never was is year 1, as in the original service. */
-function wireTime(milliseconds: number): string {
+export function wireTime(milliseconds: number): string {
   return milliseconds ? new Date(milliseconds).toISOString() : '0001-01-01T00:00:00Z';
 }
 
@@ -111,6 +111,6 @@ export function passageUserView({ devices, events, ...user }: WholeUser) {
   };
 }
 
-function metadataOf({ metadata }: UserRow): Record<string, unknown> | null {
+export function metadataOf({ metadata }: UserRow): Record<string, unknown> | null {
   return metadata ? JSON.parse(metadata) : null;
 }

@@ -1,0 +1,20 @@
+/** What a check of `doctor` found. */
+export interface Check {
+  name: string;
+  state: 'ok' | 'warn' | 'fail';
+  text: string;
+  /** What to do. */
+  cure?: string;
+}
+
+export function check(name: string, state: Check['state'], text: string, cure?: string): Check {
+  return { name, state, text, ...(cure && { cure }) };
+}
+
+/** Makes the finding of an error. Those of connections hide what happened in their causes. */
+export function failure(name: string, error: unknown, cure: string): Check {
+  const { message, cause } = error as Error & { cause?: { code?: string; message?: string } };
+  const inner = cause?.code ?? cause?.message;
+  const text = message === 'fetch failed' && inner ? `cannot be reached (${inner})` : message;
+  return check(name, 'fail', text.replaceAll(/\s*\n\s*/g, ' '), cure);
+}

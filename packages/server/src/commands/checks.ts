@@ -1,0 +1,151 @@
+import { statfs } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { sql } from 'kysely';
+import { DeliveryError } from '../delivery/error.ts';
+import type { PassageServerOptions } from '../options.ts';
+import { issuerOf, type Service } from '../service.ts';
+import { type Check, check, failure } from './check.ts';
+import { explain } from './mail.ts';
+
+const gigabyte = 2 ** 30;
+/** Limit of each request, in milliseconds. */
+const patience = 5_000;
+
+/** Checks the version of the database, its disk and its clock. */
+export async function checkDatabase(service: Service): Promise<Check[]> {
+  return service.storage.kind === 'postgres' ? checkPostgres(service) : checkFile(service);
+}
+
+async function checkPostgres({ db }: Service): Promise<Check[]> {
+  const start = Date.now();
+  const { rows } = await sql<{ version: string; now: number }>`
+    select current_setting('server_version') as version,
+      floor(extract(epoch from clock_timestamp()) * 1000)::bigint as now`.execute(db);
+  const end = Date.now();
+  const { version = '', now = end } = rows[0] ?? {};
+  // The database read its clock somewhere between the two moments.
+  const skew = Math.max(start - now, now - end, 0) / 1000;
+  const old = Number.parseInt(version, 10) < 13;
+  return [
+    check(
+      'database',
+      old ? 'fail' : 'ok',
+      `PostgreSQL ${version}`,
+      old ? 'upgrade to 13 or later' : undefined,
+    ),
+    skew > 2
+      ? check(
+          'clock',
+          skew > 30 ? 'fail' : 'warn',
+          `differs from that of PostgreSQL by ${skew.toFixed(1)} seconds`,
+          'synchronize both by NTP',
+        )
+      : check('clock', 'ok', 'agrees with that of PostgreSQL'),
+  ];
+}
+
+async function checkFile({ db, options }: Service): Promise<Check[]> {
+  const { rows } = await sql<{ version: string }>`select sqlite_version() as version`.execute(db);
+  const checks = [check('database', 'ok', `SQLite ${rows[0]?.version}`)];
+  const { bavail, bsize } = await statfs(dirname(options.database));
+  const free = (bavail * bsize) / gigabyte;
+  const text = `${free.toFixed(1)} GB free beside the database`;
+  const state = free < 0.1 ? 'fail' : free < 1 ? 'warn' : 'ok';
+  return [
+    ...checks,
+    check('disk', state, text, state === 'ok' ? undefined : 'make room, or move the database'),
+  ];
+}
+
+/** Checks that the public URL leads to this server and this database: keys of every app, and the login page. */
+export async function checkPublicUrl(service: Service): Promise<Check[]> {
+  const { baseUrl } = service.options;
+  const apps = await service.db.selectFrom('apps').select('id').orderBy('created_at').limit(20).execute();
+  if (apps.length === 0) {
+    return [check('apps', 'warn', 'there is none', 'start the server once, or: passage-server apps create')];
+  }
+  const reach = 'start the server, and check DNS, certificate and reverse proxy of PASSAGE_BASE_URL';
+  const keys: Check[] = [];
+  for (const { id } of apps) keys.push(await checkKeys(service, id, reach));
+  // What the server does not answer it does not answer twice.
+  if (keys.every(({ text }) => text.startsWith('cannot be reached'))) return keys.slice(0, 1);
+  return [...keys, await checkPage(`${baseUrl}/login?app=${apps[0]?.id}`), ...(await checkMetrics(baseUrl))];
+}
+
+async function checkKeys(service: Service, appId: string, reach: string): Promise<Check> {
+  const name = `keys of ${appId}`;
+  const url = `${issuerOf(service, appId)}/.well-known/jwks.json`;
+  try {
+    const response = await get(url);
+    if (response.status !== 200) {
+      return check(
+        name,
+        'fail',
+        `${url} answers ${response.status}`,
+        'PASSAGE_BASE_URL must lead to this server, with its path, and the proxy must not strip the path',
+      );
+    }
+    const { keys } = (await response.json()) as { keys: { kid: string }[] };
+    const { kid } = await service.keys.signing(appId);
+    return keys.some((key) => key.kid === kid)
+      ? check(name, 'ok', 'are published at the public URL')
+      : check(
+          name,
+          'fail',
+          'the public URL publishes others',
+          'it leads to a server with another database, or a cache in front keeps old keys',
+        );
+  } catch (error) {
+    return failure(name, error, reach);
+  }
+}
+
+async function checkPage(url: string): Promise<Check> {
+  try {
+    const response = await get(url);
+    const page = response.headers.get('content-type')?.startsWith('text/html') ?? false;
+    return response.status === 200 && page
+      ? check('login page', 'ok', 'is served at the public URL')
+      : check(
+          'login page',
+          'fail',
+          `answers ${response.status}`,
+          'have the proxy pass /login on to the server',
+        );
+  } catch (error) {
+    return failure('login page', error, 'have the proxy pass /login on to the server');
+  }
+}
+
+async function checkMetrics(baseUrl: string): Promise<Check[]> {
+  const response = await get(`${baseUrl}/metrics`).catch(() => undefined);
+  if (response?.status !== 200) return [];
+  return [check('metrics', 'warn', 'are open at the public URL', 'refuse /metrics at your proxy')];
+}
+
+function get(url: string): Promise<Response> {
+  return fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(patience) });
+}
+
+/** Talks to the mail server or webhook without sending a message. */
+export async function checkDelivery({ delivery }: PassageServerOptions): Promise<Check> {
+  if (!delivery?.verify) {
+    return check(
+      'delivery',
+      'warn',
+      'codes and links are printed and reach nobody',
+      'set PASSAGE_SMTP_URL and PASSAGE_SMTP_FROM, or PASSAGE_WEBHOOK_URL and PASSAGE_WEBHOOK_SECRET',
+    );
+  }
+  try {
+    await delivery.verify();
+    return check(
+      'delivery',
+      'ok',
+      'answers; see whether mail arrives by: passage-server mail test <address>',
+    );
+  } catch (error) {
+    const { message } = error instanceof DeliveryError ? explain(error) : (error as Error);
+    return check('delivery', 'fail', message);
+  }
+}

@@ -1,0 +1,116 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { SMTPServer } from 'smtp-server';
+import { afterAll, describe, expect, it } from 'vitest';
+import { describeStored } from '../../test/databases.ts';
+import { built, portOf, run } from '../../test/process.ts';
+import { secret } from '../../test/server.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'passage-doctor-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+async function end(args: string[], variables: Record<string, string>) {
+  const one = run(args, variables, folder);
+  return { code: await one.ended, output: one.output() };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+describe.skipIf(!built)('doctor (needs a build)', () => {
+  describeStored('of a database', (make) => {
+    it('finds what is wrong, and nothing once all is right', async () => {
+      const database = await make();
+      const port = await freePort();
+      const mail = new SMTPServer({ authOptional: true, disabledCommands: ['STARTTLS'] });
+      await new Promise<void>((resolve) => mail.listen(0, '127.0.0.1', resolve));
+      const good = {
+        DATABASE_URL: database.location,
+        PASSAGE_SECRET: secret,
+        PASSAGE_BASE_URL: `http://localhost:${port}`,
+        PASSAGE_SMTP_URL: `smtp://127.0.0.1:${(mail.server.address() as AddressInfo).port}`,
+        PASSAGE_SMTP_FROM: 'login@acme.example',
+      };
+      const doctor = async (variables: Record<string, string> = {}) => {
+        const { code, output } = await end(['doctor', '--json'], { ...good, ...variables });
+        const checks = JSON.parse(output) as { name: string; state: string; text: string }[];
+        const failed = checks
+          .filter(({ state }) => state === 'fail')
+          .map(({ name, text }) => `${name}: ${text}`);
+        expect(code).toBe(failed.length > 0 ? 1 : 0);
+        return { failed, ok: checks.filter(({ state }) => state === 'ok').map(({ name }) => name) };
+      };
+      expect((await end(['apps', 'create'], good)).code).toBe(0);
+      expect((await doctor()).failed).toEqual([expect.stringMatching(/^keys of \w+: cannot be reached/)]);
+
+      const server = run(['start', '--port', String(port)], good, folder);
+      await portOf(server);
+      const { failed, ok } = await doctor();
+      expect(failed).toEqual([]);
+      const database_checks = database.location.startsWith('postgres') ? 'clock' : 'disk';
+      expect(ok).toEqual(
+        expect.arrayContaining([
+          'configuration',
+          'secret',
+          'database',
+          database_checks,
+          'login page',
+          'delivery',
+        ]),
+      );
+      expect((await doctor({ PASSAGE_SECRET: 'x' })).failed).toEqual([
+        expect.stringContaining('PASSAGE_SECRET must be'),
+      ]);
+      const other = Buffer.from(secret, 'base64').reverse().toString('base64');
+      expect((await doctor({ PASSAGE_SECRET: other })).failed).toEqual([
+        expect.stringContaining('another secret'),
+      ]);
+      expect((await doctor({ PASSAGE_BASE_URL: `${good.PASSAGE_BASE_URL}/auth` })).failed).toEqual([
+        expect.stringContaining('answers 404'),
+        expect.stringContaining('login page: answers 404'),
+      ]);
+      await new Promise<void>((resolve) => mail.close(resolve));
+      expect((await doctor()).failed).toEqual([
+        expect.stringContaining('delivery: The delivery service cannot be reached'),
+      ]);
+
+      const made = await end(['token', 'ada@example.com'], good);
+      const token = made.output.split('\n').find((line) => line.startsWith('ey')) ?? '';
+      const explain = async (text: string, variables: Record<string, string> = {}) => {
+        const { code, output } = await end(['doctor', 'token', text], { ...good, ...variables });
+        expect(output).not.toContain(text);
+        expect(output).not.toContain(text.split('.')[2] ?? text);
+        return {
+          code,
+          failed: output
+            .split('\n')
+            .filter((line) => line.startsWith('fail'))
+            .join('\n'),
+        };
+      };
+      expect(await explain(token)).toEqual({ code: 0, failed: '' });
+      const [header, claims = '', signature = ''] = token.split('.');
+      const altered = JSON.parse(Buffer.from(claims, 'base64url').toString());
+      const expired = Buffer.from(JSON.stringify({ ...altered, exp: 1, aud: ['other'] })).toString(
+        'base64url',
+      );
+      const forged = await explain(`${header}.${expired}.${signature}`);
+      expect(forged.code).toBe(1);
+      expect(forged.failed).toMatch(/^fail +expiry.+\nfail +audience.+PASSAGE_APP_ID.+\nfail +signature/);
+      const elsewhere = await explain(token, { PASSAGE_BASE_URL: 'https://login.example.com' });
+      expect(elsewhere.failed).toMatch(/^fail +issuer +is "http:.+PASSAGE_BASE_URL/);
+      expect((await explain('a.b')).failed).toContain('has 2 parts instead of 3');
+      server.child.kill();
+      await server.ended;
+      await database.drop();
+    }, 240_000);
+  });
+});

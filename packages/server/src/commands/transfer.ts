@@ -1,0 +1,134 @@
+import { closeSync, createReadStream, openSync, writeSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import type { App, Service } from '../service.ts';
+import { command } from './command.ts';
+
+export const transferCommands = [
+  command({
+    names: ['users export'],
+    summary: 'Write all users with metadata and passkeys to a new file, as JSON Lines',
+    details:
+      'Passkeys work on another server if its app has the same host in authOrigin. Sessions and events are not exported. The file is made readable for you alone',
+    positionals: ['[app id]', 'file'],
+    async run({ args, openApp }) {
+      const { service, app } = await openApp();
+      const { exportUsers } = await import('../users/transfer.ts');
+      const file = openSync(args.file, 'wx', 0o600);
+      const count = { users: 0, passkeys: 0 };
+      try {
+        for await (const page of exportUsers(service, app.id)) {
+          writeSync(file, page.map((user) => `${JSON.stringify(user)}\n`).join(''));
+          count.users += page.length;
+          for (const { passkeys } of page) count.passkeys += passkeys.length;
+          tell('exported', count.users);
+        }
+      } finally {
+        closeSync(file);
+      }
+      return {
+        text: `Exported ${count.users} users with ${count.passkeys} passkeys to ${args.file}.`,
+        data: count,
+      };
+    },
+  }),
+  command({
+    names: ['users import', 'import'],
+    summary: 'Add users with their IDs: an export, or records of the Management API, one a line',
+    details:
+      'Every line is checked before anything is written. Users whose ID is there already stay as they are, so an import that was cut off can be repeated. Metadata needs its fields in the app’s userMetadataSchema',
+    positionals: ['app id', 'file'],
+    options: { 'dry-run': { summary: 'Only check the lines' } },
+    async run({ args, options, openApp }) {
+      const { service, app } = await openApp();
+      const total = await checkFile(service, app, args.file);
+      if (options['dry-run']) {
+        return { text: `${total} users can be imported.`, data: { users: total, dryRun: true } };
+      }
+      const { imported, existing, conflicts } = await writeFile(service, app, args.file);
+      const lines = [
+        `${imported} users imported, ${existing} were there already.`,
+        ...conflicts.slice(0, shown),
+      ];
+      const failed = conflicts.length > 0;
+      return { text: lines.join('\n'), data: { imported, existing, conflicts }, failed };
+    },
+  }),
+];
+
+/** How many lines that cannot be imported are listed. */
+const shown = 50;
+
+/** @throws TypeError that lists lines that cannot be imported */
+async function checkFile(service: Service, app: App, file: string): Promise<number> {
+  const { readArrival } = await import('../users/transfer.ts');
+  const faults: string[] = [];
+  let total = 0;
+  let wrong = 0;
+  for await (const { number, value } of readLines(file)) {
+    total += 1;
+    try {
+      if (value === undefined) throw new TypeError('must be one JSON object');
+      readArrival(service, app, value);
+    } catch (error) {
+      wrong += 1;
+      if (faults.length < shown) faults.push(`Line ${number} of the file ${(error as Error).message}`);
+    }
+    tell('checked', total);
+  }
+  if (wrong > 0) {
+    throw new TypeError(`${faults.join('; ')}. ${wrong} of ${total} lines are wrong; no users were imported`);
+  }
+  return total;
+}
+
+async function writeFile(service: Service, app: App, file: string) {
+  const { batchSize, readArrival, writeArrivals } = await import('../users/transfer.ts');
+  const result = { imported: 0, existing: 0, conflicts: [] as string[] };
+  let batch: { number: number; arrival: ReturnType<typeof readArrival> }[] = [];
+  const flush = async () => {
+    if (batch.length === 0) return;
+    const { written, existing } = await writeArrivals(
+      service,
+      app,
+      batch.map(({ arrival }) => arrival),
+    );
+    for (const { number, arrival } of batch) {
+      const { id } = arrival.user;
+      if (written.has(id)) result.imported += 1;
+      else if (existing.has(id)) result.existing += 1;
+      else result.conflicts.push(`Line ${number}: the email address or phone number belongs to another user`);
+    }
+    batch = [];
+    tell('imported', result.imported + result.existing);
+  };
+  for await (const { number, value } of readLines(file)) {
+    batch.push({ number, arrival: readArrival(service, app, value) });
+    if (batch.length === batchSize) await flush();
+  }
+  await flush();
+  return result;
+}
+
+/** Reads one line at a time. What is no JSON has no value. */
+async function* readLines(file: string): AsyncGenerator<{ number: number; value: unknown }> {
+  let number = 0;
+  for await (const line of createInterface({
+    input: createReadStream(file),
+    crlfDelay: Number.POSITIVE_INFINITY,
+  })) {
+    number += 1;
+    if (line.trim() === '') continue;
+    let value: unknown;
+    try {
+      value = JSON.parse(line);
+    } catch {
+      value = undefined;
+    }
+    yield { number, value };
+  }
+}
+
+/** Tells how far long work has come. */
+function tell(what: string, count: number): void {
+  if (count > 0 && count % 10_000 === 0) console.error(`${count} ${what}`);
+}
