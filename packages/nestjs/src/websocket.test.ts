@@ -1,11 +1,11 @@
 import type { IncomingMessage } from 'node:http';
-import { Inject, UseGuards } from '@nestjs/common';
+import { Inject, Logger, UseGuards } from '@nestjs/common';
 import nest from '@nestjs/core/package.json' with { type: 'json' };
 import { WsAdapter } from '@nestjs/platform-ws';
 import { type OnGatewayConnection, SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
 import type { TestPassage } from '@passage-auth/testing';
 import { io, type Socket } from 'socket.io-client';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import WebSocket from 'ws';
 import { passageForTest, signIn, startApp } from './app.fixture.ts';
 import {
@@ -129,16 +129,21 @@ describe.each(['Socket.IO', 'ws'])('authenticateConnection over %s', (kind) => {
   });
 
   it('disconnects while it cannot tell, and says so', async () => {
+    using logged = vi.spyOn(Logger.prototype, 'error').mockReturnValue();
     const passage = await passageForTest();
     const { authorization } = await signIn(passage);
-    using _outage = passage.fault('jwks', 'unreachable');
+    const outage = passage.fault('jwks', 'unreachable');
     expect(await connect(passage, { authorization })).toEqual(closedWith('ERR_PASSAGE_UNAVAILABLE', 1013));
     const authorize = () => Promise.reject(new Error('the database is away'));
-    _outage.end();
+    outage.end();
     passage.advance('1m');
     expect(await connect(passage, { authorization }, { authorize })).toEqual(
       closedWith('ERR_PASSAGE_UNAVAILABLE', 1013),
     );
+    expect(logged.mock.calls.map(([message]) => message)).toEqual([
+      'The keys of the token issuer are temporarily unavailable',
+      'the database is away',
+    ]);
   });
 
   it('keeps guests where authentication is optional', async () => {
