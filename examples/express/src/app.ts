@@ -34,7 +34,7 @@ export function createApp(options: PassageOptions = {}) {
   const invite = withPrincipal(async (req, res) => {
     const email: unknown = req.body?.email;
     if (typeof email !== 'string' || !/^[^@\s]+@[^@\s]+$/.test(email)) {
-      res.status(400).json({ code: 'invalid_request', error: '"email" must be an e-mail address' });
+      res.status(400).json({ code: 'invalid_request', error: '"email" must be an email address' });
       return;
     }
     await passage.auth.createMagicLink({ email, type: 'login', send: true });

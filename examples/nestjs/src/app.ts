@@ -31,7 +31,7 @@ class AppController {
 
   @Post('invite') async invite(@Body('email') email: unknown) {
     if (typeof email !== 'string' || !/^[^@\s]+@[^@\s]+$/.test(email)) {
-      throw new BadRequestException('"email" must be an e-mail address');
+      throw new BadRequestException('"email" must be an email address');
     }
     await this.passage.auth.createMagicLink({ email, type: 'login', send: true });
     return { email };

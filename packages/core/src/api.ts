@@ -51,7 +51,7 @@ export function createApi(options: ResolvedOptions): CallApi {
       throw new TypeError('"apiKey" option or PASSAGE_API_KEY must be set to call the Management API');
     if (!apiUrl)
       throw new TypeError('"baseUrl" option or PASSAGE_BASE_URL must be set to call the Management API');
-    // Whoever names an id has checked that it is one segment once it is encoded: arguments.ts.
+    // Callers have checked that each ID is one segment once encoded: arguments.ts.
     const url = [apiUrl, 'apps', options.appId, ...path.map(encodeURIComponent)].join('/');
     const end = performance.now() + callTimeout;
     const timeLeft = () => end - performance.now();

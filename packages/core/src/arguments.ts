@@ -11,12 +11,12 @@ export function isPathSegment(id: unknown): id is string {
   );
 }
 
-/** @throws TypeError that names the argument, unless it is the id of something @internal */
+/** @throws TypeError that names the argument, unless it is an ID @internal */
 export function requireSegment(name: string, id: unknown): asserts id is string {
-  if (!isPathSegment(id)) throw new TypeError(`"${name}" is required and must be the id of one resource`);
+  if (!isPathSegment(id)) throw new TypeError(`"${name}" is required and must be the ID of one resource`);
 }
 
-/** @throws TypeError that names the argument, unless it is a text that is not blank @internal */
+/** @throws TypeError that names the argument, unless it is a string that is not blank @internal */
 export function requireText(name: string, text: unknown): asserts text is string {
   if (typeof text !== 'string' || text.trim() === '') {
     throw new TypeError(`"${name}" is required and must be a string`);

@@ -16,7 +16,7 @@ import { Principal } from './principal.ts';
 import type { PassageClaims } from './token.ts';
 import type { VerifyToken } from './verify.ts';
 
-/** Decides whether a caller may go on. Only `true` lets them; what it throws or rejects with is passed on as it is. */
+/** Decides whether a caller may go on. Only `true` allows; errors it throws or rejects with are passed on unchanged. */
 export type Authorize = (principal: Principal) => boolean | Promise<boolean>;
 
 /** How an adapter authenticates a request: all of `authorize` must allow it. @internal */
@@ -52,12 +52,12 @@ export class PassageAuth {
   }
 
   /**
-   * Verifies an access token and returns the id of its user, as the official SDKs do.
+   * Verifies an access token and returns the ID of its user, as the official SDKs do.
    *
    * Checked and not checked: as in {@link verifyToken}.
    *
-   * @throws {@link InvalidTokenError} when the token is refused
-   * @throws {@link UnavailableError} when the issuer's keys cannot be read
+   * @throws {@link InvalidTokenError} if the token is refused
+   * @throws {@link UnavailableError} if the issuer's keys are unavailable
    */
   async validateJwt(token: string): Promise<string> {
     return (await this.verifyToken(token)).sub;
@@ -66,11 +66,11 @@ export class PassageAuth {
   /**
    * Verifies an access token and returns its claims.
    *
-   * Checked: the form, RS256 and nothing else, `kid`, the signature, `iss`, `aud`, `exp`, `nbf`, `sub`. Not checked:
+   * Checked: the form, RS256 only, `kid`, the signature, `iss`, `aud`, `exp`, `nbf`, `sub`. Not checked:
    * whether the user still exists, is active, or has signed out, and `iat` and `jti`.
    *
-   * @throws {@link InvalidTokenError} when the token is refused
-   * @throws {@link UnavailableError} when the issuer's keys cannot be read
+   * @throws {@link InvalidTokenError} if the token is refused
+   * @throws {@link UnavailableError} if the issuer's keys are unavailable
    * @see RFC 7519 §7.2, RFC 8725 §3, docs/protocol.md §10.1
    */
   async verifyToken(token: string): Promise<PassageClaims> {
@@ -78,18 +78,18 @@ export class PassageAuth {
   }
 
   /**
-   * Tells who sends a request, from its headers.
+   * Authenticates a request by its headers.
    *
    * Checked: the credentials' form, the token, and with `loadUser` that the user exists and is not deactivated. Not
    * checked: what the user may do.
    *
-   * @returns `undefined` only with `optional` and only when the request carries no credentials
-   * @throws {@link UnauthenticatedError} when the request carries no credentials
-   * @throws {@link InvalidRequestError} when the credentials are malformed or sent twice, or a cookie from another origin
-   * @throws {@link InvalidTokenError} when the token is refused
-   * @throws {@link UserInactiveError} when the user is deactivated
-   * @throws {@link UnavailableError} when the keys or the API cannot be reached
-   * @throws {@link ApiError} when the API refuses the client's key
+   * @returns `undefined` only with `optional`, if the request has no credentials
+   * @throws {@link UnauthenticatedError} if the request has no credentials
+   * @throws {@link InvalidRequestError} if the credentials are malformed or sent twice, or the cookie comes from another origin
+   * @throws {@link InvalidTokenError} if the token is refused
+   * @throws {@link UserInactiveError} if the user is deactivated
+   * @throws {@link UnavailableError} if the keys or the API are unavailable
+   * @throws {@link ApiError} if the API refuses the API key
    * @see RFC 6750 §2.1 and §3.1
    */
   authenticate(
@@ -138,12 +138,12 @@ export class PassageAuth {
   }
 
   /**
-   * Creates a magic link, which logs its user in or proves an identifier. For an unknown e-mail address or phone number
-   * the server creates the user.
+   * Creates a magic link, which logs its user in or proves an identifier. The server creates the user if the email
+   * address or phone number is unknown.
    *
-   * @throws {@link ApiError} when the API refuses the call
-   * @throws {@link UnavailableError} when the API cannot be reached; the link may have been made
-   * @throws TypeError for a wrong argument
+   * @throws {@link ApiError} if the API refuses the call
+   * @throws {@link UnavailableError} if the API is unavailable; the link may have been created
+   * @throws TypeError if an argument is invalid
    * @see docs/protocol.md §6.4
    */
   createMagicLink(args: CreateMagicLinkArgs, options: MagicLinkOptions = {}): Promise<MagicLink> {

@@ -342,8 +342,8 @@ describe('passage.user.list', () => {
   });
 
   it.each<[string, unknown, RegExp]>([
-    ['an unknown operator', { status: { is: 'active' } }, /"status" has an operator/],
-    ['an inherited operator', { status: { toString: 'x' } }, /"status" has an operator/],
+    ['an unknown operator', { status: { is: 'active' } }, /"status" has an unknown operator/],
+    ['an inherited operator', { status: { toString: 'x' } }, /"status" has an unknown operator/],
     ['an operator in a value', { identifier: 'ne:ada@example.com' }, /"identifier" must not begin/],
     ['an operator in brackets', { identifier: '<like:%>' }, /"identifier" must not begin/],
     ['a date that is none', { createdAt: new Date('never') }, /"createdAt" must be/],
@@ -382,9 +382,9 @@ describe('passage.user.list', () => {
 
 describe('passage.auth.createMagicLink', () => {
   it.each<[string, (userId: string) => CreateMagicLinkArgs, string]>([
-    ['an e-mail address', () => ({ email: 'new@example.com', type: 'login', send: true }), 'new@example.com'],
+    ['an email address', () => ({ email: 'new@example.com', type: 'login', send: true }), 'new@example.com'],
     ['a phone number', () => ({ phone: '+12025550199', type: 'login', send: true }), '+12025550199'],
-    ['a user, by e-mail', (userId) => ({ userId, channel: 'email', send: true }), 'ada@example.com'],
+    ['a user, by email', (userId) => ({ userId, channel: 'email', send: true }), 'ada@example.com'],
     ['a user, by phone', (userId) => ({ userId, channel: 'phone', send: true }), '+12025550123'],
   ])('sends a link to %s', async (_name, argsFor, identifier) => {
     await using server = await startPassage();

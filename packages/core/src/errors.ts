@@ -182,8 +182,8 @@ export class UserInactiveError extends Refusal {
 /**
  * The caller is known, but `authorize` returned false.
  *
- * Without `WWW-Authenticate`: `insufficient_scope` (RFC 6750 §3.1) asks for a token with more rights, and Passage tokens
- * have no rights that another one could add.
+ * Without `WWW-Authenticate`: `insufficient_scope` (RFC 6750 §3.1) asks for a token with more rights, but no other
+ * Passage token has more.
  */
 export class ForbiddenError extends PassageError {
   override readonly name = 'ForbiddenError';
@@ -200,7 +200,7 @@ const unavailableDescriptions = {
   api: 'The Passage API is temporarily unavailable',
 } as const;
 
-/** The keys or the API are unavailable, so nobody can tell whether the request is allowed. Never a refusal. */
+/** The keys or the API are unavailable, so it is unknown whether the request is allowed. Never a refusal. */
 export class UnavailableError extends PassageError {
   override get name() {
     return 'UnavailableError';

@@ -2,9 +2,9 @@ import { InvalidRequestError } from './errors.ts';
 import type { AuthenticateOptions, RequestHeaders, ResolvedOptions } from './options.ts';
 
 /**
- * Finds the token of a request, or `undefined` when it presents none.
+ * Returns the token of a request, or `undefined` if it has none.
  *
- * A malformed `Authorization` header is an error even where a cookie is present.
+ * A malformed `Authorization` header is an error even if there is a cookie.
  *
  * @param given Headers of the request. If there are none, `rawHeaders` is read instead.
  * @throws {@link InvalidRequestError} when the header is not exactly one `Bearer <token>`, when there are several
@@ -25,7 +25,7 @@ export function findToken(
 function requireToken(token: unknown): string | undefined {
   if (token === undefined || token === null || token === '') return undefined;
   if (typeof token !== 'string')
-    throw new TypeError('"tokenSource" option must return a string, and no promise');
+    throw new TypeError('"tokenSource" option must return a string, not a promise');
   return token;
 }
 

@@ -38,7 +38,7 @@ export function boundedFetch(fetch: typeof globalThis.fetch, timeout: number): B
   // Named one by one: copying what ofetch made of its options takes a fifth of the work here.
   return async (input, { method = 'GET', headers = {}, body = null, signal: caller } = {}, limit = timeout) =>
     deadlineFor(limit, caller).run(async (signal) => {
-      // Not 'error': Workers know 'manual' only. Following would show the API key to whoever is redirected to.
+      // Not 'error': Workers know 'manual' only. Following a redirect would send the API key to another host.
       const response = await fetch(input, { method, headers, body, redirect: 'manual', signal });
       const { status } = response;
       if (response.type === 'opaqueredirect' || (status >= 300 && status < 400)) {

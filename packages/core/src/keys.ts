@@ -36,7 +36,7 @@ const minute = 60 * second;
 const fresh = 5 * minute;
 /** A key that a healthy issuer has withdrawn must not be trusted for longer. */
 const withdrawal = 10 * minute;
-/** Known keys are trusted for so long while the issuer is out of reach. */
+/** How long known keys are trusted while the issuer is unavailable. */
 const lifetime = 24 * 60 * minute;
 /** Least time between two fetches, unless there is no key at all. */
 const cooldown = 30 * second;
@@ -46,7 +46,7 @@ export function keysUrl({ authUrl, appId }: ResolvedOptions): string {
   return `${authUrl}/apps/${appId}/.well-known/jwks.json`;
 }
 
-/** Returns the keys of an issuer: fetched on first use, or those given in the options. */
+/** Returns the keys of an issuer: those of the options, or fetched on first use. */
 export function createKeys(options: ResolvedOptions): Keys {
   return options.jwks === undefined ? new FetchedKeys(options) : new GivenKeys(options.jwks);
 }
@@ -86,8 +86,8 @@ class GivenKeys implements Keys {
 /**
  * The issuer's published keys.
  *
- * Fresh for 5 minutes, then refreshed in the background while they go on serving. An unknown `kid` brings the refresh
- * forward, at most once in 30 seconds, and only the token that carries it waits.
+ * Fresh for 5 minutes, then refreshed in the background while they stay in use. An unknown `kid` refreshes them
+ * early, at most once in 30 seconds, and only the token with that `kid` waits.
  *
  * @see RFC 7517 §5, docs/protocol.md §2.4
  */

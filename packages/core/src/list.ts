@@ -30,7 +30,7 @@ export type UserOrderField = 'id' | 'loginCount' | 'status' | 'createdAt' | 'upd
  * @see docs/protocol.md §6.3
  */
 export interface ListUsersQuery {
-  /** E-mail address or phone number. */
+  /** Email address or phone number. */
   identifier?: string | TextConditions | undefined;
   id?: string | TextConditions | undefined;
   status?: UserStatus | TextConditions<UserStatus> | undefined;
@@ -43,9 +43,9 @@ export interface ListUsersQuery {
   orderBy?: { readonly [Field in UserOrderField]?: 'asc' | 'desc' } | undefined;
   /** Users on a page, at most 500. Default is the server's. */
   limit?: number | undefined;
-  /** Page to begin with, from 1. Default is 1. */
+  /** First page, from 1. Default is 1. */
   page?: number | undefined;
-  /** Leaves out users created later, so that they do not shift the pages. Default is the time of the first page. */
+  /** Omits users created later, so that they do not shift the pages. Default is the time of the first page. */
   createdBefore?: Date | undefined;
 }
 
@@ -61,7 +61,7 @@ export interface UserPage {
   next: ListUsersQuery | undefined;
 }
 
-/** Iterates over users, page by page, and survives a failure: what failed is tried again when it is asked on. */
+/** Iterates over users, page by page. After a failure, the next call tries the failed page again. */
 export class UserIterator implements AsyncIterableIterator<PassageUserSummary> {
   readonly #read: (query: ListUsersQuery) => Promise<UserPage>;
   #query: ListUsersQuery | undefined;
@@ -103,9 +103,9 @@ const fields = [
 const operators = ['eq', 'ne', 'gt', 'lt', 'like', 'notLike'];
 
 /**
- * Writes a query as the wire has it.
+ * Writes a query in the wire format.
  *
- * @throws TypeError that names the part that cannot be meant
+ * @throws TypeError that names the invalid part
  * @internal
  */
 export function toQuery(query: ListUsersQuery): Record<string, string | string[]> {
@@ -120,7 +120,7 @@ export function toQuery(query: ListUsersQuery): Record<string, string | string[]
   return wire;
 }
 
-/** Reads a page, and works out the query of the next one. @internal */
+/** Reads a page and derives the query of the next one. @internal */
 export function readPage(answer: object, query: ListUsersQuery): UserPage {
   const { users, total_users, page, limit, created_before } = answer as Record<string, unknown>;
   const numbers = [total_users, page, limit, created_before];
@@ -154,12 +154,12 @@ function toConditions(field: string, filter: Value | object): string[] {
 
 function toCondition(field: string, operator: string, value: unknown): string {
   if (!operators.includes(operator)) {
-    throw new TypeError(`"${field}" has an operator that is none of ${operators.join(', ')}`);
+    throw new TypeError(`"${field}" has an unknown operator: use one of ${operators.join(', ')}`);
   }
   const text = toText(field, value);
   // Equality has no operator on the wire, so a value must not look like one.
   if (operator === 'eq' && /^<?(?:ne|gt|lt|like|not_like|eq):/.test(text)) {
-    throw new TypeError(`"${field}" must not begin with an operator: use { like: … } and its kin`);
+    throw new TypeError(`"${field}" must not begin with an operator: use an object, such as { like: … }`);
   }
   return operator === 'eq' ? text : `${snakeCase(operator)}:${text}`;
 }

@@ -10,7 +10,7 @@ interface MagicLinkArgs {
   send?: boolean | undefined;
 }
 
-/** For whom a magic link is: an e-mail address, a phone number in E.164, or an existing user. */
+/** Recipient of a magic link: an email address, a phone number in E.164, or an existing user. */
 export type CreateMagicLinkArgs = MagicLinkArgs &
   ({ email: string } | { phone: string } | { userId: string; channel: MagicLinkChannel });
 

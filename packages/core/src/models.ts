@@ -1,6 +1,6 @@
 /**
- * What the Management API speaks of, in camelCase and with real dates (docs/protocol.md §7). Values that this version does
- * not know pass through: a newer server is no error.
+ * Resources of the Management API, in camelCase and with `Date` (docs/protocol.md §7). Values that this version does
+ * not know pass through, so that newer servers work.
  *
  * @module
  */
@@ -57,7 +57,7 @@ export type UserMetadata = Record<string, unknown>;
 
 /** A passkey of a user. The API never shows its public key. */
 export interface WebAuthnDevice {
-  /** Passage's id of the device, as `revokeDevice` takes it. */
+  /** Passage's ID of the device, for `revokeDevice`. */
   id: string;
   /** WebAuthn credential ID, in base64url. */
   credId: string;
@@ -71,7 +71,7 @@ export interface WebAuthnDevice {
   icons: { light: string | null; dark: string | null };
 }
 
-/** Something a user did lately. */
+/** A recent event of a user. */
 export interface UserRecentEvent {
   id: string;
   type: string;
@@ -96,10 +96,10 @@ export interface SocialConnection {
 /** A user as lists show them. */
 export interface PassageUserSummary {
   id: string;
-  /** Empty when there is none. */
+  /** Empty if there is none. */
   email: string;
   emailVerified: boolean;
-  /** E.164, or empty when there is none. */
+  /** E.164, or empty if there is none. */
   phone: string;
   phoneVerified: boolean;
   /** Set for users of Flex apps only. */
@@ -108,7 +108,7 @@ export interface PassageUserSummary {
   loginCount: number;
   createdAt: Date;
   updatedAt: Date;
-  /** `null` when the user has never logged in. */
+  /** `null` if the user has never logged in. */
   lastLoginAt: Date | null;
   userMetadata: UserMetadata | null;
 }
@@ -128,11 +128,11 @@ export interface MagicLink {
   id: string;
   appId: string;
   userId: string;
-  /** The e-mail address or phone number it was made for. */
+  /** The email address or phone number it was created for. */
   identifier: string;
   type: MagicLinkType;
   activated: boolean;
-  /** The value that activates the link. Whoever has it can log in as the user. */
+  /** The value that activates the link. Anyone who has it can log in as the user. */
   secret: string;
   /** Lifetime in minutes. */
   ttl: number;

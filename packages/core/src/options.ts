@@ -1,7 +1,7 @@
 import { checkBoolean, internalCheckNames, isPathSegment } from './arguments.ts';
 import { host } from './runtime.ts';
 
-/** Returns the token of a request from its headers, and nothing or an empty text if there is none. */
+/** Returns the token of a request from its headers, or nothing or an empty string if there is none. */
 export type TokenSource = (headers: RequestHeaders) => string | null | undefined;
 
 /** Headers of a request: Fetch `Headers`, or Node's record (`req.headers`, `req.headersDistinct`) in any letter case. */
@@ -15,16 +15,16 @@ export interface JsonWebKeySet {
 }
 
 /**
- * Settings of a {@link Passage} client. Each may be left out; those that have an environment variable are then read
- * from it, once, at construction.
+ * Settings of a {@link Passage} client. All are optional; those with an environment variable are read from it if
+ * omitted, once, at construction.
  */
 export interface PassageOptions {
-  /** Passage app ID. Tokens must carry it as `aud`. Default is `PASSAGE_APP_ID` from the environment. */
+  /** Passage app ID. Tokens must contain it as `aud`. Default is `PASSAGE_APP_ID` from the environment. */
   appId?: string | undefined;
-  /** Key for the Management API; verification alone needs none. Default is `PASSAGE_API_KEY` from the environment. */
+  /** Key for the Management API; not needed to verify tokens. Default is `PASSAGE_API_KEY` from the environment. */
   apiKey?: string | undefined;
   /**
-   * URL of the Passage server: `https`, or `http` on loopback (see `allowPrivateHttp`). `/auth/v1` and `/api/v1` are looked for below it.
+   * URL of the Passage server: `https`, or `http` on loopback (see `allowPrivateHttp`). The APIs are at `/auth/v1` and `/api/v1` below it.
    * Default is `PASSAGE_BASE_URL` from the environment. There is no other default.
    */
   baseUrl?: string | undefined;
@@ -33,9 +33,9 @@ export interface PassageOptions {
   /** URL of the Management API. Default is `PASSAGE_API_URL`, else `${baseUrl}/api/v1`. */
   apiUrl?: string | undefined;
   /**
-   * Accept `http` URLs inside a private network, too: private addresses (RFC 1918, RFC 4193), names without a dot, and
-   * names under `.internal`, `.local` and `.svc`. Whoever can read or change the traffic of that network can then read
-   * the API key and replace the keys that tokens are verified with. Default is `PASSAGE_ALLOW_PRIVATE_HTTP` (`true` or
+   * Also accept `http` URLs inside a private network: private addresses (RFC 1918, RFC 4193), names without a dot, and
+   * names under `.internal`, `.local` and `.svc`. Anyone who can read or change the traffic of that network can then read
+   * the API key and replace the keys that verify tokens. Default is `PASSAGE_ALLOW_PRIVATE_HTTP` (`true` or
    * `false`) from the environment, else false.
    */
   allowPrivateHttp?: boolean | undefined;
@@ -58,32 +58,32 @@ export interface PassageOptions {
    * `PASSAGE_LOAD_USER` (`true` or `false`) from the environment, else whether there is an API key.
    */
   loadUser?: boolean | undefined;
-  /** Keys of the issuer, to be used instead of fetching them. They are never refreshed. Default is to fetch them. */
+  /** Keys of the issuer, used instead of fetching them. They are never refreshed. Default is to fetch them. */
   jwks?: JsonWebKeySet | undefined;
-  /** How many verified tokens to remember; 0 turns the cache off. Default is 4096. */
+  /** Number of verified tokens to cache; 0 disables the cache. Default is 4096. */
   tokenCacheSize?: number | undefined;
-  /** How long a loaded user is served from memory, in seconds; 0 turns the cache off. Default is 30. */
+  /** How long a loaded user is cached, in seconds; 0 disables the cache. Default is 30. */
   userCacheTtl?: number | undefined;
-  /** Function that sends outgoing requests. Default is the global `fetch`. */
+  /** Sends outgoing requests. Default is the global `fetch`. */
   fetch?: typeof globalThis.fetch | undefined;
-  /** Function that tells the time, in milliseconds since the epoch. Default is `Date.now`. */
+  /** Returns the current time, in milliseconds since the epoch. Default is `Date.now`. */
   clock?: (() => number) | undefined;
 }
 
 /** How to authenticate one request. */
 export interface AuthenticateOptions {
-  /** Accept a request without credentials. Bad credentials are refused all the same. Default is false. */
+  /** Accept a request without credentials. Invalid credentials are still refused. Default is false. */
   optional?: boolean | undefined;
   /** Load the user, and refuse deleted and deactivated ones. Default is the client's `loadUser`. */
   loadUser?: boolean | undefined;
   /**
-   * HTTP method of the request. Only needed with the `cookie` option: a request whose method is not known is taken for
-   * one that changes something, and must come from the same origin.
+   * HTTP method of the request. Only needed with the `cookie` option: without it, the request is
+   * treated as one that changes state, and must come from the same origin.
    */
   method?: string | undefined;
   /**
-   * Names and values of the headers as they came, Node's `req.rawHeaders`. `req.headers` holds only the first of several
-   * `Authorization` headers; with these, a request that has several is refused. They are read instead of `headers` where
+   * Names and values of the headers as received, Node's `req.rawHeaders`. `req.headers` holds only the first of several
+   * `Authorization` headers; with these, a request that has several is refused. They replace `headers` if
    * those are missing, as on some function platforms.
    */
   rawHeaders?: readonly string[] | null | undefined;

@@ -13,13 +13,13 @@ import { fromWire } from './wire.ts';
 
 /** How a route is protected. */
 export interface RouteOptions {
-  /** Let requests without credentials pass. Bad credentials are refused all the same. Default is false. */
+  /** Accept requests without credentials. Invalid credentials are still refused. Default is false. */
   optional?: boolean | undefined;
   /** Load the user, and refuse deleted and deactivated ones. Default is the client's `loadUser`. */
   loadUser?: boolean | undefined;
   /**
-   * Decides whether the caller may go on: anything but `true` is 403, and an error it throws is passed on. Requests
-   * without credentials are then refused, also where they are optional. Default is to allow every authenticated caller.
+   * Decides whether the caller may go on: anything but `true` is a 403, and errors it throws are passed on. Requests
+   * without credentials are then refused, even with `optional`. Default is to allow every authenticated caller.
    */
   authorize?: Authorize | undefined;
 }
@@ -67,13 +67,13 @@ function observed(appId: string, call: CallApi): CallApi {
     );
 }
 
-/** How many loaded users are remembered. */
+/** How many loaded users are cached. */
 const userCacheSize = 4096;
 
 /**
- * Client of one Passage app: verifies its tokens, authenticates requests, and talks to its Management API.
+ * Client of one Passage app: verifies its tokens, authenticates requests, and calls its Management API.
  *
- * Make one and keep it: it holds the issuer's keys and what it has verified. Nothing is fetched before it is needed.
+ * Create one and reuse it: it caches the issuer's keys, verified tokens and users. Nothing is fetched before it is needed.
  *
  * @throws TypeError if an option is missing, unknown or invalid
  * @example
@@ -126,11 +126,11 @@ export class Passage {
   }
 
   /**
-   * Asks for the issuer's keys and, with an API key, for the app, and throws an error that says what is wrong. For
-   * start-up and health checks: nothing is taken from memory, and nothing is remembered.
+   * Requests the issuer's keys and, with an API key, the app, and throws an error that says what is wrong. For
+   * startup and health checks: it neither reads nor fills the caches.
    *
-   * @throws TypeError when an option is wrong: there are no keys for this app, or the API does not know it
-   * @throws {@link ApiError} with `apiStatus` 401 when the API refuses the API key
+   * @throws TypeError if an option is wrong: the issuer has no keys for this app, or the API does not know the app
+   * @throws {@link ApiError} with `apiStatus` 401 if the API refuses the API key
    * @throws {@link UnavailableError} when the keys or the API cannot be reached
    */
   check(options?: CallOptions): Promise<void> {

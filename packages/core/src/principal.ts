@@ -23,7 +23,7 @@ export class Principal {
     this.#user = user;
   }
 
-  /** The access token as it was sent, for calls in the caller's name. Never logged or serialized. */
+  /** The access token as it was sent, for calls on behalf of the caller. Never logged or serialized. */
   get token(): string {
     return this.#token;
   }
@@ -31,7 +31,7 @@ export class Principal {
   /**
    * The Passage user. Read-only: one object may serve many requests.
    *
-   * @throws TypeError when the user was not loaded
+   * @throws TypeError if the user was not loaded
    */
   get user(): PassageUser {
     if (!this.#user) {
@@ -45,11 +45,11 @@ export class Principal {
   /**
    * Loads the Passage user, once, and returns it.
    *
-   * @throws {@link InvalidTokenError} `user` when the user no longer exists
-   * @throws {@link UserInactiveError} when the user is deactivated
-   * @throws {@link UnavailableError} when the API cannot be reached
-   * @throws {@link ApiError} when the API refuses the call
-   * @throws TypeError when there is no API key
+   * @throws {@link InvalidTokenError} `user` if the user no longer exists
+   * @throws {@link UserInactiveError} if the user is deactivated
+   * @throws {@link UnavailableError} if the API is unavailable
+   * @throws {@link ApiError} if the API refuses the call
+   * @throws TypeError if there is no API key
    */
   async loadUser(): Promise<PassageUser> {
     this.#user ??= await this.#load(this.userId);
@@ -58,9 +58,9 @@ export class Principal {
 }
 
 /**
- * Returns who is calling, or refuses the request. A route whose middleware was forgotten fails closed with it.
+ * Returns the principal, or throws. A route whose middleware was forgotten then fails closed.
  *
- * @throws {@link UnauthenticatedError} when the request was not authenticated
+ * @throws {@link UnauthenticatedError} if the request was not authenticated
  */
 export function requirePrincipal(request: { readonly passage?: Principal | undefined }): Principal {
   if (!request.passage) throw new UnauthenticatedError();

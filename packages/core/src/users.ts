@@ -14,7 +14,7 @@ export interface CreateUserArgs {
   userMetadata?: UserMetadata | undefined;
 }
 
-/** What to change of a user; what is left out stays. */
+/** What to change of a user; omitted fields stay. */
 export interface UpdateUserArgs {
   email?: string | undefined;
   /** E.164, for example `+15005550006`. */
@@ -25,8 +25,8 @@ export interface UpdateUserArgs {
 /**
  * Users of the app, through the Management API.
  *
- * Every method needs an API key and throws a `TypeError` for a wrong argument, {@link ApiError} when the API refuses
- * the call (`apiCode` tells why, for example `user_not_found`) and {@link UnavailableError} when it cannot be reached.
+ * Every method needs an API key and throws a `TypeError` for an invalid argument, {@link ApiError} if the API refuses
+ * the call (`apiCode` is the reason, for example `user_not_found`) and {@link UnavailableError} if it is unavailable.
  *
  * @see docs/protocol.md §6.2
  */
@@ -43,15 +43,15 @@ export class PassageUsers {
     this.#changed = changed;
   }
 
-  /** Returns a user by id. */
+  /** Returns a user by ID. */
   get(userId: string, options?: CallOptions): Promise<PassageUser> {
     return this.#user('GET', [], userId, options);
   }
 
   /**
-   * Returns the user who has this e-mail address or phone number, in two calls.
+   * Returns the user who has this email address or phone number, in two calls.
    *
-   * @throws {@link ApiError} `user_not_found` when nobody has it
+   * @throws {@link ApiError} `user_not_found` if there is none
    */
   async getByIdentifier(identifier: string, options?: CallOptions): Promise<PassageUser> {
     requireText('identifier', identifier);
@@ -66,7 +66,7 @@ export class PassageUsers {
   /**
    * Iterates over the users that a query matches, page by page. Users created meanwhile do not shift the pages.
    *
-   * A failure does not end the iterator: loop over it again, and it goes on with the page that failed.
+   * A failure does not end the iterator: loop over it again to continue with the page that failed.
    */
   list(query: ListUsersQuery = {}, options?: CallOptions): UserIterator {
     toQuery(query);
@@ -87,12 +87,12 @@ export class PassageUsers {
     return readUser(await this.#call('POST', ['users'], { ...options, body, envelope: 'user' }));
   }
 
-  /** Changes a user and returns them as they are then. */
+  /** Updates a user and returns the new state. */
   update(userId: string, args: UpdateUserArgs, options?: CallOptions): Promise<PassageUser> {
     return this.#user('PATCH', [], userId, { ...options, body: toBody(args) });
   }
 
-  /** Deletes a user for good. Access tokens stay valid until they expire where users are not loaded. */
+  /** Deletes a user permanently. With `loadUser: false`, access tokens stay valid until they expire. */
   async delete(userId: string, options?: CallOptions): Promise<void> {
     await this.#call('DELETE', userPath(userId), options);
     this.#changed(userId);
@@ -103,7 +103,7 @@ export class PassageUsers {
     return this.#user('PATCH', ['activate'], userId, options);
   }
 
-  /** Keeps a user from logging in. Access tokens stay valid until they expire where users are not loaded. */
+  /** Prevents a user from logging in. With `loadUser: false`, access tokens stay valid until they expire. */
   deactivate(userId: string, options?: CallOptions): Promise<PassageUser> {
     return this.#user('PATCH', ['deactivate'], userId, options);
   }
@@ -122,7 +122,7 @@ export class PassageUsers {
     await this.#call('DELETE', [...userPath(userId), 'devices', deviceId], options);
   }
 
-  /** Ends all sessions of a user: no refresh token works any more. Access tokens stay valid until they expire. */
+  /** Ends all sessions of a user: refresh tokens stop working. Access tokens stay valid until they expire. */
   async revokeRefreshTokens(userId: string, options?: CallOptions): Promise<void> {
     await this.#call('DELETE', [...userPath(userId), 'tokens'], options);
   }
@@ -135,7 +135,7 @@ export class PassageUsers {
   ): Promise<PassageUser> {
     const path = [...userPath(userId), ...action];
     const user = readUser(await this.#call(method, path, { ...call, envelope: 'user' }));
-    // A cache in between that mixes up answers must not turn one user into another.
+    // A cache between us and the API may mix up responses: one user must not become another.
     if (user.id !== userId) throw new ApiError(200);
     if (method === 'PATCH') this.#changed(userId);
     return user;

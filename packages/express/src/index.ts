@@ -21,7 +21,7 @@ export * from '@passage-auth/core';
 declare global {
   namespace Express {
     interface Request {
-      /** Who is calling. Missing where `passageAuth()` did not run or let the request pass without credentials. */
+      /** The principal. Undefined if `passageAuth()` did not run, or accepted the request without credentials. */
       passage?: Principal;
     }
   }
@@ -56,12 +56,12 @@ export function passageAuth(options: AdapterOptions = {}): RequestHandler {
   };
 }
 
-/** A request whose caller is known. */
+/** A request with a principal. */
 export type AuthenticatedRequest<Req = Request> = Req & { passage: Principal };
 
 /**
- * Wraps a handler so that `req.passage` is set, in fact and in type. Refuses the request otherwise. What the handler
- * throws or rejects with goes to `next`, in Express 4 too.
+ * Wraps a handler so that `req.passage` is always defined, and refuses the request otherwise. Errors that the handler
+ * throws or rejects with go to `next`, in Express 4 too.
  */
 export function withPrincipal<
   P = Request['params'],
@@ -84,9 +84,9 @@ export function withPrincipal<
   };
 }
 
-/** What {@link passageErrors} takes. */
+/** Options of {@link passageErrors}. */
 export interface PassageErrorsOptions {
-  /** Receives outages (503, 502), with their `cause`, to log them; never the mistakes of callers. Default is to log nothing. */
+  /** Receives outages (503, 502) with their `cause`, to log them; never client errors (4xx). Default is to log nothing. */
   onError?: ((error: PassageError, req: Request) => void) | undefined;
 }
 

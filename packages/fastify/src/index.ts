@@ -22,7 +22,7 @@ import { settings } from './settings.ts';
 export * from '@passage-auth/core';
 export { type ListedRoute, trackRoutes } from './routes.ts';
 
-/** How a route is protected, where it differs from its scope. `authorize` of the scope and of the route must both allow. */
+/** How a route differs from its scope. `authorize` of the scope and of the route must both allow. */
 export type RouteAuthentication = RouteOptions;
 
 // Fastify's own options of `register` come with those of the plugin.
@@ -40,11 +40,11 @@ declare module 'fastify' {
     [settings]?: Settings;
   }
   interface FastifyRequest {
-    /** Who is calling. Missing on routes that are not protected, or optional and called without credentials. */
+    /** The principal. Undefined on open routes, and on optional ones without credentials. */
     passage: Principal | undefined;
   }
   interface FastifyContextConfig {
-    /** `false` leaves the route open; an object says how it differs from its scope. Default is to protect it. */
+    /** `false` leaves the route open; an object overrides the scope. Default is to protect it. */
     passage?: false | RouteOptions | undefined;
   }
 }
@@ -57,7 +57,7 @@ interface AnyRequest extends Pick<FastifyRequest, 'headers' | 'method' | 'routeO
 
 /**
  * Plugin that protects every route of the scope it is registered in, its 404 handler and scopes below included. The
- * order does not matter: Fastify applies the hook to the routes and scopes that were there before, too.
+ * order does not matter: Fastify also applies the hook to routes and scopes registered before.
  *
  * Checked: what `passage.auth.authenticate` checks, and `authorize`, before the body is read. Not checked: routes with
  * `config: { passage: false }`, and a CORS preflight, which browsers send without credentials.
@@ -91,10 +91,10 @@ export const passage = fp<AdapterOptions>(
 export default passage;
 
 /**
- * Sets `request.passage`, or throws a `PassageError`, with the settings of the scope and the route. The plugin does the
- * same; call this directly only to combine strategies, as with `@fastify/auth`.
+ * Sets `request.passage`, or throws a `PassageError`, with the settings of the scope and the route. The plugin
+ * calls this; call it directly only to combine strategies, as with `@fastify/auth`.
  *
- * @throws TypeError when the plugin is not registered
+ * @throws TypeError if the plugin is not registered
  */
 export async function authenticate(request: AnyRequest): Promise<void> {
   const scope = request.server[settings];

@@ -2,7 +2,7 @@ import type { RouteOptions } from '@passage-auth/core';
 import type { FastifyInstance } from 'fastify';
 import { settings } from './settings.ts';
 
-/** A route with who may call it. With `authorize`, a route is `protected` also where it is `optional`. */
+/** A route and who may call it. With `authorize`, an `optional` route is `protected`. */
 export interface ListedRoute {
   method: string;
   url: string;
@@ -15,7 +15,7 @@ export interface ListedRoute {
  *
  * Not seen: protection by anything but this plugin, such as `authenticate` in a hook of your own.
  *
- * @throws TypeError when the app has routes already, which it could not list
+ * @throws TypeError if the app already has routes
  * @example
  * ```ts
  * const app = fastify();

@@ -16,13 +16,13 @@ export * from '@passage-auth/core';
 
 declare module 'hono' {
   interface ContextVariableMap {
-    /** Who is calling. Missing where `passageAuth()` did not run or let the request pass without credentials. */
+    /** The principal. Undefined if `passageAuth()` did not run, or accepted the request without credentials. */
     passage: Principal | undefined;
   }
 }
 
 /**
- * Returns a middleware that sets `c.var.passage`, or throws a `PassageError`, which Hono answers as it is.
+ * Returns a middleware that sets `c.var.passage`, or throws a `PassageError`, which Hono's error handler answers.
  *
  * Checked: what `passage.auth.authenticate` checks, and `authorize`. Not checked: a CORS preflight, which browsers send without
  * credentials, passes with `c.var.passage` unset.

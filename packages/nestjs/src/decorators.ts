@@ -8,22 +8,22 @@ import { type Authorize as Check, type Principal, requirePrincipal } from '@pass
 import { type Access, accessKey, authorizeKey } from './access.ts';
 import { carrierOf } from './context.ts';
 
-/** Leaves a handler, or all handlers of a class, open: the guard does not look at their requests. */
+/** Leaves a handler, or all handlers of a class, open: the guard ignores their requests. */
 export function Public(): CustomDecorator<symbol> {
   return SetMetadata<symbol, Access>(accessKey, 'public');
 }
 
-/** Lets requests without credentials pass. Bad credentials are refused all the same. */
+/** Accepts requests without credentials. Invalid credentials are still refused. */
 export function OptionalAuth(): CustomDecorator<symbol> {
   return SetMetadata<symbol, Access>(accessKey, 'optional');
 }
 
 /**
- * Lets only those callers pass for whom the function returns `true`; others are refused with 403. On a handler, or on a
+ * Accepts only callers for whom the function returns `true`; others get 403. On a handler, or on a
  * class for all its handlers: every function of both must allow. Requests without credentials are refused, also with
  * `@OptionalAuth()`.
  *
- * @throws TypeError if it is not given a function
+ * @throws TypeError if the argument is not a function
  */
 export function Authorize(check: Check): ClassDecorator & MethodDecorator {
   if (typeof check !== 'function') throw new TypeError('@Authorize() needs a function of the principal');
@@ -37,17 +37,17 @@ export function Authorize(check: Check): ClassDecorator & MethodDecorator {
   };
 }
 
-/** Who is calling, a `Principal`; `undefined` only where authentication is optional. */
+/** The principal; `undefined` only if authentication is optional. */
 export const CurrentPrincipal = createParamDecorator((_data: unknown, context: ExecutionContext) =>
   principalOf(context),
 );
 
-/** The Passage user who is calling, loaded if need be; `undefined` only where authentication is optional. */
+/** The calling Passage user, loaded if needed; `undefined` only if authentication is optional. */
 export const CurrentUser = createParamDecorator((_data: unknown, context: ExecutionContext) =>
   principalOf(context)?.loadUser(),
 );
 
-/** The id of the user who is calling; `undefined` only where authentication is optional. */
+/** The ID of the calling user; `undefined` only if authentication is optional. */
 export const UserId = createParamDecorator(
   (_data: unknown, context: ExecutionContext) => principalOf(context)?.userId,
 );

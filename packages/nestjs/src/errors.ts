@@ -11,7 +11,7 @@ import { isPassageError, type PassageError } from '@passage-auth/core';
 import { throwError } from 'rxjs';
 import { typeOf } from './context.ts';
 
-/** A Passage error as Nest and its filters know errors. The Passage error is its `cause`. */
+/** A Passage error as an `HttpException`, for Nest and its filters. The Passage error is its `cause`. */
 export class PassageException extends HttpException {
   override readonly cause: PassageError;
   /** What GraphQL answers beside the message. */
@@ -29,8 +29,8 @@ export class PassageException extends HttpException {
 const logger = new Logger('Passage');
 
 /**
- * Returns the exception that a call's kind of transport understands. Over HTTP it sets the headers by itself, so that
- * they are kept whichever filter answers: Nest knows no headers of errors.
+ * Returns the exception for a call's transport. Over HTTP it sets the headers itself, so that
+ * they are kept whichever filter answers: Nest ignores headers of errors.
  *
  * @internal
  */
@@ -92,7 +92,7 @@ function setHeaders(
   { httpAdapter }: Partial<HttpAdapterHost>,
 ): void {
   const response = host.switchToHttp().getResponse();
-  // A guard that the app has made by itself may know no adapter.
+  // A guard that the app created itself may have no adapter.
   if (!httpAdapter || httpAdapter.isHeadersSent(response)) return;
   for (const [name, value] of Object.entries(error.headers)) httpAdapter.setHeader(response, name, value);
 }

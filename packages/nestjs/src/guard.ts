@@ -26,7 +26,7 @@ import { type Settings, settingsOf } from './tokens.ts';
 const guards = new Map<InjectionToken, Type<PassageGuard>>();
 
 /**
- * Guard that sets `request.passage`, or throws. For HTTP, GraphQL, WebSocket and microservice handlers.
+ * Guard that sets `request.passage` or throws, for HTTP, GraphQL, WebSocket and microservice handlers.
  *
  * Checked: what `passage.auth.authenticate` checks, and `authorize`. Not checked: handlers marked `@Public()`, and a CORS
  * preflight, which browsers send without credentials.
@@ -93,12 +93,12 @@ export class PassageGuard implements CanActivate {
   }
 
   /**
-   * Authenticates the connection of a gateway's client, and disconnects it where a message would be refused. For
+   * Authenticates the connection of a gateway's client, and disconnects it if a message would be refused. For
    * `handleConnection`: Nest calls guards for messages only, never for connections.
    *
    * @param client A client of Socket.IO or `ws`.
    * @param request The second argument of `handleConnection`; only `ws` needs it.
-   * @returns `undefined` if the client was disconnected, or has no credentials where they are optional
+   * @returns `undefined` if the client was disconnected, or has no credentials and they are optional
    */
   async authenticateConnection(client: GatewayClient, request?: object): Promise<Principal | undefined> {
     if (request) client.request ??= request as Client['request'];
@@ -131,13 +131,13 @@ export class PassageGuard implements CanActivate {
     throw isPassageError(error) ? await toException(error, context, this.#adapters) : error;
   }
 
-  /** How the handler is open to callers without credentials, if it is. To be overridden for other marks. */
+  /** Returns whether and how the handler accepts callers without credentials. Override it for other decorators. */
   protected getAccess(context: ExecutionContext): Access | undefined {
     return accessOf(context.getClass(), context.getHandler());
   }
 
   /**
-   * Where credentials are looked for. To be overridden for transports that carry them elsewhere.
+   * Returns the headers that contain the credentials. Override it for transports that carry them elsewhere.
    *
    * @param headers What was found in the usual place.
    */

@@ -122,7 +122,7 @@ describe('PassageModule.forRootAsync', () => {
       imports: [PassageModule.forRootAsync({ useFactory })],
       controllers: [BareController],
     });
-    await expect(app).rejects.toThrow('must stand beside "useFactory"');
+    await expect(app).rejects.toThrow('must be set beside "useFactory"');
   });
 });
 

@@ -14,15 +14,15 @@ import { requireGuards } from './routes.ts';
 import { describeAuthentication } from './swagger.ts';
 import { globally, settingsOf } from './tokens.ts';
 
-/** What a module is told beside the options of its client. */
+/** Options of a module besides those of its client. */
 export interface PassageModuleExtras {
-  /** Guard every handler of the app. Default is false: those under `@UseGuards(PassageGuard)`. */
+  /** Guard every handler of the app. Default is false: only those with `@UseGuards(PassageGuard)`. */
   global?: boolean | undefined;
   /** Token of the client, for apps with several. Its guard is `PassageGuard.for(token)`. Default is the class `Passage`. */
   token?: InjectionToken | undefined;
 }
 
-/** What `useClass` and `useExisting` of `forRootAsync` take. */
+/** Interface for `useClass` and `useExisting` of `forRootAsync`. */
 export interface PassageOptionsFactory {
   createPassageOptions(): AdapterOptions | Promise<AdapterOptions>;
 }
@@ -62,10 +62,10 @@ function providersOf(token: InjectionToken, global = false): Provider[] {
   ];
 }
 
-/** @throws TypeError for what had to be known before the factory ran: to guard nothing in silence would leave the app open */
+/** @throws TypeError if the factory returns `global` or `token`: ignoring them would leave the app open */
 function clientOf(options: AdapterOptions): Passage {
   if ('global' in options || 'token' in options) {
-    throw new TypeError('"global" and "token" must stand beside "useFactory", not in what it returns');
+    throw new TypeError('"global" and "token" must be set beside "useFactory", not in what it returns');
   }
   return Passage.from(options);
 }
@@ -81,7 +81,7 @@ function clientOf(options: AdapterOptions): Passage {
  */
 @Module({})
 export class PassageModule extends ConfigurableModuleClass {
-  /** @throws TypeError if a handler has `@Authorize()` and no guard that would ask it */
+  /** @throws TypeError if a handler has `@Authorize()` and no guard that runs it */
   constructor(@Inject(ModulesContainer) modules: ModulesContainer, @Inject(globally) global: boolean) {
     super();
     requireGuards(modules);

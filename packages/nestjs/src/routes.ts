@@ -3,7 +3,7 @@ import { MetadataScanner, ModulesContainer } from '@nestjs/core';
 import { accessKey, accessOf, authorizeKey, checksOf, guardKey, guardsOf } from './access.ts';
 import { globally, isSettings, type Settings } from './tokens.ts';
 
-/** A route with who may call it. With `authorize`, a route is `protected` also where it is optional. */
+/** A route and who may call it. With `authorize`, an optional route is `protected`. */
 export interface ListedRoute {
   method: string;
   /** Of controller and handler, without a global prefix and without a version. */
@@ -68,7 +68,7 @@ export function listRoutes(app: Pick<INestApplicationContext, 'get'>): ListedRou
   }
 }
 
-/** @throws TypeError if a handler has `@Authorize()` and nothing would ask it @internal */
+/** @throws TypeError if a handler has `@Authorize()` and no guard runs it @internal */
 export function requireGuards(modules: ModulesContainer): void {
   const global = globalGuardsOf(modules).length > 0;
   for (const type of [...classesOf(modules, 'controllers'), ...classesOf(modules, 'providers')]) {
@@ -80,7 +80,7 @@ export function requireGuards(modules: ModulesContainer): void {
           `@Authorize() of ${name} needs @UseGuards(PassageGuard), or the module "global: true"`,
         );
       }
-      // A handler may be opened in a class that authorizes, but not be both by itself.
+      // A handler may be public in a class that authorizes, but it must not be marked with both.
       const marked = Reflect.hasMetadata(accessKey, handler) ? handler : type;
       if (accessOf(type, handler) === 'public' && [handler, marked].some(isAuthorized)) {
         throw new TypeError(`@Authorize() and @Public() of ${name} contradict each other`);

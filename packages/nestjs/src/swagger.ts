@@ -1,7 +1,7 @@
 /**
- * Tells `@nestjs/swagger` what the guard does: that a bearer token is wanted, and which answers there are besides.
+ * Describes the guard to `@nestjs/swagger`: a bearer token is required, and which responses it adds.
  *
- * It is told by the metadata that its decorators write, which is all they do, so that it need not be installed.
+ * It writes the metadata that Swagger's decorators would write, so that Swagger need not be installed.
  *
  * @module
  */
@@ -16,7 +16,7 @@ const responseKey = 'swagger/apiResponse';
 const responses = {
   401: { description: 'No token was sent, or it was refused' },
   403: { description: 'The user is deactivated or not allowed to do this' },
-  503: { description: 'The token cannot be checked at the moment' },
+  503: { description: 'The token cannot be checked: try again later' },
 };
 
 type Handler = (...args: never) => unknown;
@@ -41,7 +41,7 @@ function describeController(type: Type, guarded: boolean): void {
   );
   for (const handler of described) addSecurity(type, handler);
   // Answers of a class are added to those of its handlers, whereas those of a handler take the place of what Swagger
-  // finds out by itself. So they are the class's wherever they can be.
+  // finds out itself. So they are the class's wherever they can be.
   if (described.length === handlers.length) addResponses(type, {});
   else for (const handler of described) addResponses(handler, successOf(handler));
 }

@@ -20,7 +20,7 @@ export class Device extends VirtualAuthenticator {
   /**
    * Registers a new user with a passkey.
    *
-   * @param identifier E-mail address or phone number.
+   * @param identifier Email address or phone number.
    * @throws {@link RefusedError} when the server refuses, DOMException when the authenticator does
    */
   async register(identifier: string, changes?: CreationChanges): Promise<Session> {
@@ -41,7 +41,7 @@ export class Device extends VirtualAuthenticator {
   /**
    * Signs in with a passkey.
    *
-   * @param identifier E-mail address or phone number. Left out, the authenticator finds the account.
+   * @param identifier Email address or phone number. If omitted, the authenticator finds the account.
    * @throws {@link RefusedError} when the server refuses, DOMException when the authenticator does
    */
   async signIn(identifier?: string, changes?: AssertionChanges): Promise<Session> {

@@ -72,7 +72,7 @@ export class TestPassage implements AsyncDisposable {
   /**
    * Signs a user in with a magic link.
    *
-   * @param user The user, or an e-mail address or phone number, whose user is then created where there is none.
+   * @param user The user, or an email address or phone number, whose user is created if there is none.
    * @param options `age`: how long ago the login was, by the `auth_time` of the access token, for what asks for a recent login. A
    * refresh gives a token with the real time.
    * @throws {@link RefusedError} when the server refuses, for example with `user_not_active`
@@ -164,7 +164,7 @@ export class TestPassage implements AsyncDisposable {
     await server.apps.rotateSigningKey(app.appId, { immediately });
   }
 
-  /** Ends the server. `await using` does it by itself. */
+  /** Stops the server. `await using` calls it. */
   async close(): Promise<void> {
     const { traffic, listener, server } = this.#parts;
     traffic.close();
