@@ -67,6 +67,17 @@ describe('webhook', () => {
     });
   });
 
+  it('verifies that somebody answers, without posting a message', async () => {
+    const { received, url } = await startReceiver(answer(405), answer(503));
+    const { verify: check } = webhook({ url, secret });
+    await check?.();
+    expect(received).toMatchObject([{ body: '' }]);
+    await expect(check?.()).rejects.toMatchObject({ failure: 'unavailable', status: 503 });
+    await expect(webhook({ url: 'http://127.0.0.1:1/', secret }).verify?.()).rejects.toMatchObject({
+      failure: 'unreachable',
+    });
+  });
+
   it('makes a signature that no other body, time or key has', async () => {
     const { received, url } = await startReceiver(answer(200));
     await webhook({ url, secret }).send(message);
