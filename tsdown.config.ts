@@ -66,7 +66,7 @@ export default defineConfig([
     deps: { alwaysBundle: [/^jose(\/|$)/], onlyBundle: false },
   },
   {
-    workspace: { include: ['examples/*'], exclude: ['**/node_modules/**', 'examples/start'] },
+    workspace: { include: ['examples/*'], exclude: ['**/node_modules/**', 'examples/{deploy,start}'] },
     entry: 'src/main.ts',
     format: 'esm',
     dts: false,

@@ -1,6 +1,6 @@
 import { startPassage, type TestPassage } from '@passage-auth/testing';
 import supertest from 'supertest';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { createApp } from './app.ts';
 
 let passage: TestPassage;
@@ -11,7 +11,10 @@ beforeEach(async () => {
   app = supertest(createApp(passage.options));
 });
 
-afterEach(() => passage.close());
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  await passage.close();
+});
 
 it('shows users who they are', async () => {
   const { headers, userId } = await passage.signIn('ada@example.com');
@@ -59,4 +62,12 @@ it('sends an invitation', async () => {
   const { headers } = await passage.signIn('ada@example.com');
   await app.post('/invite').set(headers).send({ email: 'grace@example.com' }).expect(201);
   expect(passage.outbox.at(-1)).toMatchObject({ to: 'grace@example.com', kind: 'magic_link' });
+});
+
+it('leads to the public address of a server that it reaches by another one', async () => {
+  vi.stubEnv('PASSAGE_BASE_URL', 'http://passage:3000/passage');
+  vi.stubEnv('PASSAGE_ISSUER', 'https://www.example.com/passage/auth/v1/apps/my-app');
+  const { text } = await app.get('/').expect(200);
+  expect(text).toContain('https://www.example.com/passage/login?');
+  expect(text).not.toContain('http://passage:3000');
 });

@@ -22,13 +22,17 @@ export const frontPage: RequestHandler = (_req, res) => {
 
 /** Where the login page and the Auth API of this app are. */
 function passageUrls() {
-  const { PASSAGE_BASE_URL: baseUrl, PASSAGE_AUTH_URL: authUrl, PASSAGE_APP_ID: appId = '' } = process.env;
-  const base = (baseUrl || authUrl?.replace(/\/auth\/v1\/*$/, '') || '/passage').replace(/\/+$/, '');
+  const {
+    PASSAGE_BASE_URL: baseUrl,
+    PASSAGE_AUTH_URL: authUrl,
+    PASSAGE_ISSUER: issuer,
+    PASSAGE_APP_ID: appId = '',
+  } = process.env;
+  const base = (baseUrl || '/passage').replace(/\/+$/, '');
   const app = encodeURIComponent(appId);
-  return {
-    login: `${base}/login?app=${app}&redirect=/`,
-    auth: `${authUrl || `${base}/auth/v1`}/apps/${app}`,
-  };
+  // The issuer is the public address, where the others may be names that only this process can reach.
+  const auth = issuer || `${authUrl?.replace(/\/+$/, '') || `${base}/auth/v1`}/apps/${app}`;
+  return { login: `${auth.replace(/\/auth\/v1\/apps\/.*$/, '')}/login?app=${app}&redirect=/`, auth };
 }
 
 /** CSP Level 3 §2.3.1: what is inline runs only with this hash. */
