@@ -53,7 +53,7 @@ export const optionVariables: Readonly<Record<string, string>> = {
 /** Variables whose value may be in a file, which the variable with `_FILE` at its end names. */
 const secrets = ['PASSAGE_SECRET', 'PASSAGE_NEXT_SECRET', 'PASSAGE_SMTP_URL', 'PASSAGE_WEBHOOK_SECRET'];
 
-export const knownVariables: readonly string[] = [
+const knownVariables: readonly string[] = [
   ...Object.values(optionVariables),
   ...Object.values(limitVariables),
   ...secrets.flatMap((name) => [name, `${name}_FILE`]),
