@@ -6,7 +6,7 @@ import { isEncoded, isLocation } from './storage/location.ts';
 import { isRecord, OptionError, parseStrict, strict } from './strict.ts';
 import { isSecureUrl } from './urls.ts';
 
-/** Gets what the server has to say; pino and console fit. Nothing secret is passed to it. */
+/** Receives the server's log; pino and console fit. No secret is passed to it. */
 export interface ServerLogger {
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
@@ -46,12 +46,12 @@ export const limits = strict({
   notices: limit.default({ count: 10, window: 86_400 }),
 });
 
-/** Limits, each counted in the database, so that neither a restart nor a second process resets them. */
+/** Limits, counted in the database, so that restarts and further processes do not reset them. */
 export interface RateLimits extends z.output<typeof limits> {}
 
 /** A user of another Passage server, by the names of the Management API. One of `email` and `phone` is required. */
 export interface ImportedUser {
-  /** Id to keep, 1 to 64 letters, digits, `-` and `_`. Default is a random one. */
+  /** ID to keep, 1 to 64 letters, digits, `-` and `_`. Default is a random one. */
   id?: string | undefined;
   email?: string | undefined;
   /** Default is false. */
@@ -88,8 +88,8 @@ const encodedRule =
 
 export const options = strict({
   /**
-   * Public URL of the server, with the path it is mounted at, for example `https://www.example.com/passage`. Routes live below
-   * its path and tokens name it as their issuer. https, or http on loopback. Required.
+   * Public URL of the server, with the path it is mounted at, for example `https://www.example.com/passage`. Its path
+   * is the base of all routes, and tokens contain it in their issuer. https, or http on loopback. Required.
    */
   baseUrl: required(z.string(baseUrlRule).refine(isBaseUrl, baseUrlRule)),
   /** At least 32 random bytes, in base64: encrypts signing keys and peppers hashes. Keep it safe: the database is unusable without it. Required. */
@@ -100,7 +100,7 @@ export const options = strict({
     .refine(isLocation, { error: databaseRule, abort: true })
     .refine(isEncoded, encodedRule)
     .default('.passage/passage.db'),
-  /** App to make when the database has none. Default is an app whose `authOrigin` is the origin of `baseUrl`. */
+  /** App to create if the database has none. Default is an app whose `authOrigin` is the origin of `baseUrl`. */
   app: z.custom<NewApp>(isRecord, 'must be an object').optional(),
   /** How codes and links reach users: `smtp()`, `webhook()`, `outbox()`, or your own `send`. Default is an outbox that keeps and prints them. */
   delivery: z
@@ -111,24 +111,24 @@ export const options = strict({
     .optional(),
   /**
    * `passage`: look-ups say whether an address has an account, as the official front ends need. `strict`: known and unknown
-   * addresses get like answers. Default is `passage`.
+   * addresses get the same answers. Default is `passage`.
    */
   enumeration: z.enum(['passage', 'strict']).default('passage'),
-  /** Addresses or CIDR ranges of reverse proxies whose `X-Forwarded-For` is believed. Default is none. */
+  /** Addresses or CIDR ranges of reverse proxies whose `X-Forwarded-For` is trusted. Default is none. */
   trustedProxies: z
     .array(
       z.string().refine((entry) => readSubnet(entry) !== undefined, 'must be an IP address or a CIDR range'),
     )
     .readonly()
     .default([]),
-  /** Limits that differ from the defaults, or `false` for none. Default is the table below. */
+  /** Limits that override the defaults, or `false` for none. Default is the table below. */
   rateLimits: z.union([z.literal(false), limits], 'must be false or an object').prefault({}),
   /**
-   * Whether `baseUrl` may be http also on private addresses and on names without a dot or below `.internal`, `.local` and `.svc`,
-   * as inside a cluster. Whoever can listen in that network can then take over sessions. Default is `false`.
+   * Also accept an http `baseUrl` on private addresses, on names without a dot, and on names under `.internal`, `.local` and `.svc`,
+   * as inside a cluster. Anyone who can read the traffic of that network can then take over sessions. Default is `false`.
    */
   allowPrivateHttp: z.boolean().default(false),
-  /** Gets the log by `info`, `warn` and `error`, as pino and console have them. Default is pino on standard error in the `passage-server` command, else silence. */
+  /** Receives the log by `info`, `warn` and `error`, as pino and console do. Default is pino on standard error in the `passage-server` command, else silence. */
   logger: z
     .custom<ServerLogger>(
       (value) => has(value, 'info', 'warn', 'error'),
@@ -154,7 +154,7 @@ export interface ResolvedOptions
   rateLimits: RateLimits | undefined;
 }
 
-/** @throws TypeError when an option is missing or makes no sense, naming it */
+/** @throws TypeError that names the missing or invalid option */
 export function resolveOptions(given: PassageServerOptions): ResolvedOptions {
   const resolved = parseStrict(options, given, 'option');
   const url = new URL(resolved.baseUrl);
@@ -172,7 +172,7 @@ export function resolveOptions(given: PassageServerOptions): ResolvedOptions {
   };
 }
 
-/** @throws TypeError when it is too short, or not base64 */
+/** @throws TypeError if it is too short or not base64 */
 export function readSecret(text: string | undefined): Uint8Array {
   return parseStrict(options.pick({ secret: true }), { secret: text }, 'option').secret;
 }

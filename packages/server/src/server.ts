@@ -38,9 +38,9 @@ export interface PassageServer {
     port?: number | undefined;
     host?: string | undefined;
   }): Promise<{ url: string; port: number }>;
-  /** Ends what `listen` began: requests under way are answered, then the database is closed. */
+  /** Answers requests under way, closes the port that `listen` opened, and then the database. */
   close(): Promise<void>;
-  /** App and API key that this start made, because there were none. Not kept anywhere else. */
+  /** App and API key that this start created because there were none. The key is not stored: save it. */
   readonly created: { appId: string; apiKey: string } | undefined;
   readonly apps: PassageApps;
   /** Copies a SQLite database that is in use to a new file. PostgreSQL has `pg_dump`. */
@@ -53,15 +53,15 @@ export interface PassageServer {
    * @returns Number of signing keys.
    */
   rotateSecret(secret: string): Promise<number>;
-  /** Messages that the default delivery kept. */
+  /** Messages kept by the default delivery. */
   readonly outbox: { readonly messages: readonly OutboxMessage[] };
 }
 
 /**
- * Opens the database, brings its tables up to date, and makes the first app where there is none.
+ * Opens the database, migrates it, and creates the first app if there is none.
  *
- * @throws TypeError when an option is missing or makes no sense
- * @throws Error when the database cannot be opened, another server has its SQLite file, or its keys were encrypted with another secret
+ * @throws TypeError if an option is missing or invalid
+ * @throws Error if the database cannot be opened, another server uses its SQLite file, or it was created with a different secret
  */
 export async function createPassageServer(options: PassageServerOptions): Promise<PassageServer> {
   const { server } = await openServer(options, { use: 'serve', firstApp: true });

@@ -83,26 +83,26 @@ export const settings = strict({
   authOrigin: origin,
   /** Further origins that may log in: pages, `android:apk-key-hash:…`, or shells such as `capacitor://localhost`. Default is none. */
   additionalAuthOrigins: z.array(furtherOrigin).readonly().default([]),
-  /** Where users may be sent after login, besides paths and pages of the app's origins: exact URLs. Default is none. */
+  /** Exact URLs where users may go after login, besides paths and pages of the app's origins. Default is none. */
   allowedCallbackUrls: z.array(callback).readonly().default([]),
   /** Path to go to after login. Default is `/`. */
   redirectUrl: path.default('/'),
   loginUrl: path,
-  /** Further paths that magic links may open when a visitor asks for them with `magic_link_path`. The Management API may use any. Default is none. */
+  /** Further paths that magic links may open if a visitor requests them with `magic_link_path`. The Management API may use any path. Default is none. */
   allowedLinkPaths: z.array(path).readonly().default([]),
-  /** What users are known by: `email`, `phone` or `both`. Default is `both`. */
+  /** Identifiers of users: `email`, `phone` or `both`. Default is `both`. */
   allowedIdentifier: z.enum(['email', 'phone', 'both']).default('both'),
   /** What the profile of the official front end asks a user for: `email`, `phone`, `both` or `either`. The server does not enforce it. Default is `either`. */
   requiredIdentifier: z.enum(['email', 'phone', 'both', 'either']).default('either'),
-  /** Whether a visitor has to prove the address before a passkey is made. Default is `false`. */
+  /** Whether visitors must prove their address before they register a passkey. Default is `false`. */
   requireIdentifierVerification: z.boolean().default(false),
-  /** What happens to passkeys that were made before any address of their user was proven, when somebody proves one by code or link: `remove`, or `keep`, which leaves a stranger in who registered the address first. Default is `remove`. */
+  /** What happens to passkeys created before any address of their user was proven, when somebody proves one by code or link: `remove`, or `keep`, which lets a stranger who registered the address first stay in the account. Default is `remove`. */
   unprovenPasskeys: z.enum(['remove', 'keep']).default('remove'),
   /** Whether visitors may register. Default is `true`. */
   publicSignup: z.boolean().default(true),
   /** Whether users may edit their profile in the official front end. Default is `true`. */
   profileManagement: z.boolean().default(true),
-  /** Ways to log in, each with `enabled`; lifetimes (`ttl`) in seconds, at least 60: of codes up to 900, of links up to 86400. Default is all on, codes for 300 seconds, links for 600. */
+  /** Ways to log in, each with `enabled`, and a lifetime `ttl` in seconds: 60 to 900 for codes, 60 to 86400 for links. Default is all on, codes for 300 seconds, links for 600. */
   authMethods: strict({
     passkeys: strict({ enabled: z.boolean().default(true) }).prefault({}),
     otp: strict({ enabled: z.boolean().default(true), ttl: seconds(60, 900).default(300) }).prefault({}),
@@ -112,21 +112,21 @@ export const settings = strict({
   }).prefault({}),
   /** Lifetime of access tokens, in minutes, 5 to 1440. Default is `15`. */
   sessionTimeoutLength: whole(5, 1_440, 'minutes').default(15),
-  /** Whether a login gives a refresh token. Default is `true`. */
+  /** Whether a login returns a refresh token. Default is `true`. */
   refreshEnabled: z.boolean().default(true),
-  /** Time after which a user has to log in again, in seconds (30 days). Default is `2592000`. */
+  /** Time after which users must log in again, in seconds (30 days). Default is `2592000`. */
   refreshAbsoluteLifetime: seconds(60, century).default(2_592_000),
-  /** Time without use after which a user has to log in again, in seconds (5 days). Default is `432000`. */
+  /** Time without use after which users must log in again, in seconds (5 days). Default is `432000`. */
   refreshInactivityLifetime: seconds(60, century).default(432_000),
-  /** For how long a refresh token that was used gives the same successor again, in seconds, up to 60; 0 for not at all. Later use ends the session. Default is `10`. */
+  /** How long a used refresh token returns the same successor again, in seconds, up to 60; 0 disables reuse. Later use ends the session. Default is `10`. */
   refreshReuseInterval: seconds(0, 60).default(10),
-  /** Age of a login that may still add or delete a passkey or change an address, in seconds (12 hours). Its old name, `deviceAddMaxAge`, still works. Default is `43200`. */
+  /** Maximum age of a login that may add or delete a passkey or change an address, in seconds (12 hours). Its old name, `deviceAddMaxAge`, still works. Default is `43200`. */
   credentialChangeMaxAge: maxAge.default(43_200),
   /** Whether passkeys must verify the user by PIN or biometrics (`required`) or may only prove presence (`preferred`). Default is `preferred`. */
   userVerification: z.enum(['required', 'preferred']).default('preferred'),
-  /** Language of messages when the request names none: de, en, es, it, pl, pt, zh. Default is `en`. */
+  /** Language of messages if the request names none: de, en, es, it, pl, pt, zh. Default is `en`. */
   defaultLanguage: z.enum(languages).default('en'),
-  /** Fields that metadata may have. Fields that are not listed are refused. Default is none. */
+  /** Fields that metadata may have. Other fields are refused. Default is none. */
   userMetadataSchema: z
     .array(
       metadataField.transform((field) => ({ ...field, friendlyName: field.friendlyName ?? field.fieldName })),
@@ -141,7 +141,7 @@ export const settings = strict({
   layouts: strict({ profile: layout, registration: layout }).prefault({}),
   /** Whether the official front end shows Passage's name. Default is `false`. */
   passageBranding: z.boolean().default(false),
-  /** Look of the official front end, by the names of its documentation: colors in CSS hex, sizes in pixels. Default is its own look. */
+  /** Look of the official front end, with the names of its documentation: colors in CSS hex, sizes in pixels. Default is its own look. */
   elementCustomization: light.prefault({}),
   /** The same for dark mode. Default is its own look. */
   elementCustomizationDark: dark.prefault({}),
@@ -157,14 +157,14 @@ const appSettings = strict({
 });
 
 interface OldSettings {
-  /** @deprecated Is `credentialChangeMaxAge` now, which counts where both are set. */
+  /** @deprecated Use `credentialChangeMaxAge`, which wins if both are set. */
   deviceAddMaxAge?: number | undefined;
 }
 
-/** Settings of an app. Whatever is left out keeps its value, or gets the default when the app is made. */
+/** Settings of an app. Omitted settings keep their value, or get the default when the app is created. */
 export interface AppSettings extends z.input<typeof appSettings>, OldSettings {}
 
-/** Settings with nothing left out. */
+/** Settings with all members. */
 export interface StoredSettings extends z.output<typeof settings> {}
 
 const apiKeyRule = 'must be ten letters or digits, a dot, and 64 more';
@@ -184,7 +184,7 @@ export const newApp = strict({
   ...appSettings.shape,
 });
 
-/** An app to make. Its ID and keys can be brought along from elsewhere. */
+/** An app to create. It may keep the ID and keys of another server. */
 export interface NewApp extends z.input<typeof newApp>, OldSettings {}
 
 /** A new app with nothing left out but what the server fills in. */

@@ -37,55 +37,55 @@ export interface SigningKeyDescription {
   readonly createdAt: Date;
   /** Until then the key is only published, so that verifiers know it by the time it signs. */
   readonly signsAt: Date;
-  /** When it is published no more. Absent for the newest. */
+  /** When it is removed from the published keys. Absent for the newest. */
   readonly retiresAt: Date | undefined;
 }
 
-/** What only the operator of the server may do. */
+/** Administration of apps, keys and users, for the operator of the server. */
 export interface PassageApps {
   /**
-   * Makes an app, and its first API key, which is shown only here.
+   * Creates an app and its first API key, which is returned only here.
    *
-   * @throws TypeError naming the setting that is wrong
-   * @throws {@link AppExistsError} when another app has the `id`
+   * @throws TypeError naming the invalid setting
+   * @throws {@link AppExistsError} if another app has the `id`
    */
   create(app?: NewApp): Promise<{ appId: string; apiKey: string }>;
   list(): Promise<AppDescription[]>;
   get(appId: string): Promise<AppDescription | undefined>;
   /**
-   * Changes settings. Those left out keep their values.
+   * Changes settings. Omitted settings keep their values.
    *
-   * @throws TypeError naming the setting that is wrong; nothing is changed then
-   * @throws {@link AppNotFoundError} when there is no such app
+   * @throws TypeError naming the invalid setting; nothing is changed then
+   * @throws {@link AppNotFoundError} if there is no such app
    */
   update(appId: string, settings: AppSettings): Promise<AppDescription>;
   /**
    * Deletes an app with its users, passkeys and keys.
    *
-   * @throws {@link AppNotFoundError} when there is no such app
+   * @throws {@link AppNotFoundError} if there is no such app
    */
   delete(appId: string): Promise<void>;
   listApiKeys(appId: string): Promise<ApiKeyDescription[]>;
   /**
-   * Makes an API key, which is shown only here.
+   * Creates an API key, which is returned only here.
    *
-   * @throws {@link AppNotFoundError} when there is no such app
+   * @throws {@link AppNotFoundError} if there is no such app
    */
   createApiKey(appId: string, name?: string): Promise<{ id: string; apiKey: string }>;
-  /** @throws {@link ApiKeyNotFoundError} when the app has no such key */
+  /** @throws {@link ApiKeyNotFoundError} if the app has no such key */
   revokeApiKey(appId: string, keyId: string): Promise<void>;
   /**
    * Signing keys that are published, oldest first.
    *
-   * @throws {@link AppNotFoundError} when there is no such app
+   * @throws {@link AppNotFoundError} if there is no such app
    */
   listSigningKeys(appId: string): Promise<SigningKeyDescription[]>;
   /**
-   * Makes a new signing key. Tokens of the old one stay good until they expire; with `immediately`, after a leak, all access tokens
-   * of the app are void at once.
+   * Creates a new signing key. Tokens of the old one stay valid until they expire; with `immediately`, after a leak, all access tokens
+   * of the app become invalid at once.
    *
    * @returns ID of the new key, and when it begins to sign.
-   * @throws {@link AppNotFoundError} when there is no such app
+   * @throws {@link AppNotFoundError} if there is no such app
    */
   rotateSigningKey(
     appId: string,
@@ -94,16 +94,16 @@ export interface PassageApps {
   /**
    * Drops one signing key, as after a leak: access tokens that it signed are void. If it was the newest, the one before it signs again.
    *
-   * @throws {@link SigningKeyNotFoundError} when the app has no such key
+   * @throws {@link SigningKeyNotFoundError} if the app has no such key
    * @throws {@link LastSigningKeyError} when it is the only one
    */
   revokeSigningKey(appId: string, keyId: string): Promise<void>;
   /**
-   * Adds users with the ids they have, all or none: records as the Management API answers them. Passkeys are not among
-   * them. Those whose id is there already are left as they are, so that an import can be repeated.
+   * Adds users with their IDs, all or none: records in the form of the Management API. Passkeys are not among
+   * them. Users whose ID exists already stay unchanged, so an import can be repeated.
    *
    * @throws TypeError that names the first record that cannot be imported, and why
-   * @throws {@link AppNotFoundError} when there is no such app
+   * @throws {@link AppNotFoundError} if there is no such app
    */
   importUsers(appId: string, users: readonly ImportedUser[]): Promise<{ imported: number; existing: number }>;
 }

@@ -18,7 +18,7 @@ export const appRoutes: Route[] = [
     {
       method: 'GET',
       path: '',
-      summary: 'App as visitors see it',
+      summary: 'Public settings of the app',
       access: 'public',
       answer: z.object({ app: publicApp }),
     },
@@ -28,7 +28,7 @@ export const appRoutes: Route[] = [
     {
       method: 'GET',
       path: '/.well-known/jwks.json',
-      summary: 'Keys that access tokens are signed with',
+      summary: 'Public keys that verify access tokens',
       access: 'public',
       cacheable: true,
       answer: z.object({ keys: z.array(jwk) }),
@@ -39,7 +39,7 @@ export const appRoutes: Route[] = [
     {
       method: 'GET',
       path: '/.well-known/openid-configuration',
-      summary: 'Where issuer and keys are',
+      summary: 'Issuer and URL of its keys',
       access: 'public',
       cacheable: true,
       answer: z.object({ authorization_endpoint: z.string(), issuer: z.string(), jwks_uri: z.string() }),

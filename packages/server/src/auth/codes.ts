@@ -56,7 +56,7 @@ export const codeRoutes: Route[] = [
     {
       method: 'POST',
       path: '/otp/activate',
-      summary: `Log in with a code. Good for ${maxAttempts} tries`,
+      summary: `Log in with a code. Allows ${maxAttempts} tries`,
       access: 'public',
       body: bodies.codeActivate,
       answer: z.object({ auth_result: authResult }),

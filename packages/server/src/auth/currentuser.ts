@@ -50,7 +50,7 @@ export const currentUserRoutes: Route[] = [
     {
       method: 'POST',
       path: '/currentuser/devices/start',
-      summary: 'Begin to add a passkey. Asks for a recent login',
+      summary: 'Begin to add a passkey. Needs a recent login',
       access: 'user',
       credentials: true,
       body: bodies.deviceStart,
@@ -80,7 +80,7 @@ export const currentUserRoutes: Route[] = [
     {
       method: 'POST',
       path: '/currentuser/devices/finish',
-      summary: 'Add a passkey. Asks for a recent login, and for the session that began it',
+      summary: 'Add a passkey. Needs a recent login, and the session that began it',
       access: 'user',
       credentials: true,
       body: bodies.registerFinish,
@@ -135,7 +135,7 @@ export const currentUserRoutes: Route[] = [
     {
       method: 'DELETE',
       path: '/currentuser/devices/{device_id}',
-      summary: 'Delete a passkey and end the sessions it opened. Asks for a recent login',
+      summary: 'Delete a passkey and end the sessions it opened. Needs a recent login',
       access: 'user',
       credentials: true,
       errors: [401, 403, 404],
@@ -176,7 +176,7 @@ export const currentUserRoutes: Route[] = [
     {
       method: 'PATCH',
       path: '/currentuser/user-metadata',
-      summary: 'Change fields that the schema opens to users. One that is wrong refuses all',
+      summary: 'Change fields that the schema opens to users. An invalid field refuses the whole change',
       access: 'user',
       body: bodies.metadata,
       answer: z.object({ user: currentUser }),

@@ -87,7 +87,7 @@ export const linkRoutes: Route[] = [
     {
       method: 'PATCH',
       path: '/currentuser/email',
-      summary: 'Send a link that makes a new e-mail address the user’s. Asks for a recent login',
+      summary: 'Send a link that confirms the user’s new email address. Needs a recent login',
       access: 'user',
       credentials: true,
       body: bodies.newEmail,
@@ -104,7 +104,7 @@ export const linkRoutes: Route[] = [
     {
       method: 'PATCH',
       path: '/currentuser/phone',
-      summary: 'Send a link that makes a new phone number the user’s. Asks for a recent login',
+      summary: 'Send a link that confirms the user’s new phone number. Needs a recent login',
       access: 'user',
       credentials: true,
       body: bodies.newPhone,

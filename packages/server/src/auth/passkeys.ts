@@ -76,7 +76,7 @@ export const passkeyRoutes: Route[] = [
     {
       method: 'POST',
       path: '/login/webauthn/start',
-      summary: 'Begin to log in with a passkey. Without an identifier, whoever has one may answer',
+      summary: 'Begin to log in with a passkey. Without an identifier, any discoverable passkey is accepted',
       access: 'public',
       body: bodies.loginStart,
       answer: started,

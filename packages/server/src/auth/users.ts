@@ -33,7 +33,7 @@ export const userRoutes: Route[] = [
     {
       method: 'POST',
       path: '/users',
-      summary: 'Make a pending user, or return the one there is',
+      summary: 'Create a pending user, or return the existing one',
       access: 'public',
       body: bodies.identifier,
       status: 201,

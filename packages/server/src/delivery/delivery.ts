@@ -6,7 +6,7 @@ export type Language = (typeof languages)[number];
 /** Messages that carry a secret: a one-time code, a login link, or a link that proves an address. */
 export type SecretKind = 'otp' | 'magic_link' | 'verify_identifier';
 
-/** Messages that tell users what happened to their account. They carry no secret and no link. */
+/** Messages that inform users of changes to their account. They contain no secret and no link. */
 export type NoticeKind =
   | 'address_changed'
   | 'passkey_added'
@@ -18,13 +18,13 @@ export type NoticeKind =
 /** What a message is for. `test` is what `passage-server mail test` sends to nobody but the operator. */
 export type MessageKind = SecretKind | NoticeKind | 'test';
 
-/** What a user lost when somebody proved their address for the first time. */
+/** What a user lost when their address was proven for the first time. */
 export type Removed = 'passkeys' | 'sessions' | 'addresses' | 'metadata';
 
-/** What a notice tells, for those who write its text themselves. */
+/** Details of a notice, for your own texts. */
 export interface Notice {
   at: Date;
-  /** Browser and system of whoever did it, as in `Chrome on Linux`. Absent when unknown, and for what the back end did. */
+  /** Browser and system that caused it, such as `Chrome on Linux`. Absent if unknown, or if the back end caused it. */
   browser?: string;
   /** Masked new address, for `address_changed`. */
   address?: string;
@@ -41,11 +41,11 @@ export interface Message {
   to: string;
   kind: MessageKind;
   language: Language;
-  /** One-time code, for `otp`. A secret: whoever reads it can log in. */
+  /** One-time code, for `otp`. A secret: anyone who reads it can log in. */
   code?: string;
   /** Link to open, for `magic_link` and `verify_identifier`. A secret, like `code`. */
   url?: string;
-  /** Masked address of the account that asked, for `verify_identifier`. Show it: whoever opens the link gives that account the address. */
+  /** Masked address of the account that asked, for `verify_identifier`. Show it: opening the link gives the address to that account. */
   account?: string;
   /** When the code or link expires. Absent from notices. */
   expiresAt?: Date;
@@ -57,7 +57,7 @@ export interface Message {
   html?: string;
 }
 
-/** A message that the outbox kept. */
+/** A message in the outbox. */
 export interface OutboxMessage extends Message {
   sentAt: Date;
 }
@@ -65,9 +65,9 @@ export interface OutboxMessage extends Message {
 /**
  * Delivers messages to users. Implement `send` for your own.
  *
- * `send` resolves once the message is handed over, and rejects when it could not be. The text of the error is logged, so it
- * must carry neither the code nor the link. Send every kind: `subject`, `text` and `html` suit all of them, and further kinds may come. When
- * a notice cannot be sent, the request that caused it succeeds all the same.
+ * `send` resolves once the message is handed over, and rejects otherwise. The text of the error is logged, so it
+ * must contain neither the code nor the link. Send every kind: `subject`, `text` and `html` suit all of them, and further kinds may come. If
+ * a notice cannot be sent, the request that caused it still succeeds.
  */
 export interface Delivery {
   send(message: Message): Promise<void>;

@@ -1,4 +1,4 @@
-/** Why a message could not be handed over. */
+/** Why a message was not delivered. */
 export type DeliveryFailure =
   | 'unreachable'
   | 'unavailable'
@@ -22,10 +22,10 @@ const descriptions: Record<DeliveryFailure, string> = {
     'The delivery service refused the greeting: set PASSAGE_SMTP_NAME to the full host name of this server',
   credentials: 'The delivery service refused the credentials',
   rejected: 'The delivery service refused the message',
-  channel: 'The delivery service does not carry this kind of message',
+  channel: 'The delivery service does not support this kind of message',
 };
 
-/** A message could not be handed over. Its text is constant, so it may be logged. */
+/** A message was not delivered. The text is constant, so it may be logged. */
 export class DeliveryError extends Error {
   override readonly name = 'DeliveryError';
   readonly failure: DeliveryFailure;
@@ -39,7 +39,7 @@ export class DeliveryError extends Error {
   }
 }
 
-/** Tells what a socket's error code says of TLS, or `undefined` when the connection failed before. */
+/** Returns what a socket's error code says of TLS, or `undefined` if the connection failed before. */
 export function failureOfSocket(code = ''): DeliveryFailure | undefined {
   if (/CERT|UNABLE_TO_|SELF_SIGNED/.test(code)) return 'certificate';
   // OpenSSL's own: one side speaks TLS, the other does not.

@@ -6,9 +6,9 @@ const isFunction = (value: unknown) => typeof value === 'function';
 const limitRule = 'must be a whole number, 0 to 1000000';
 
 const schema = strict({
-  /** Number of messages to keep; the oldest are dropped. Default is `100`. */
+  /** Number of messages to keep; older ones are dropped. Default is `100`. */
   limit: z.int(limitRule).min(0, limitRule).max(1_000_000, limitRule).default(100),
-  /** Gets one line for each message, or `false` to be quiet. Default is `console.info`. */
+  /** Receives one line for each message; `false` prints nothing. Default is `console.info`. */
   print: z
     .custom<((line: string) => void) | false>(
       (value) => value === false || isFunction(value),
@@ -22,7 +22,7 @@ const schema = strict({
 export interface OutboxOptions extends z.input<typeof schema> {}
 
 export interface Outbox extends Delivery {
-  /** What was sent, oldest first. */
+  /** Sent messages, oldest first. */
   readonly messages: readonly OutboxMessage[];
 }
 

@@ -15,14 +15,14 @@ const timeoutRule = 'must be a whole number of milliseconds, 1 to 600000';
 const schema = strict({
   /**
    * Mail server, `smtps://user:password@host:465` or `smtp://user:password@host:587`. With `smtp:` the connection is
-   * upgraded by STARTTLS, and refused when it cannot be, unless the host is loopback. The parameters `?name=` and
+   * upgraded by STARTTLS, and fails if that is impossible, unless the host is loopback. The parameters `?name=` and
    * `?requireTLS=` are read; `requireTLS=false` sends without TLS, to loopback only. Required.
    */
   url: z.string(urlRule).refine(isMailServer, urlRule).refine(hasKnownParameters, parametersRule),
   /** Sender, for example `Acme <login@acme.example>`. Required. */
   from: z.string().regex(/^\P{Cc}*\S\P{Cc}*$/u, 'must be an address, without control characters'),
   /**
-   * Host name to greet the mail server with, which many servers require to be a full one. Default is `?name=` of `url`, else
+   * Host name in the greeting. Many mail servers require a full one. Default is `?name=` of `url`, else
    * the name of this machine if it has a dot, else the domain of `from`.
    */
   name: z
@@ -31,16 +31,16 @@ const schema = strict({
     .optional(),
   /** Limit of each step of the conversation, in milliseconds. Default is `10000`. */
   timeout: z.int(timeoutRule).min(1, timeoutRule).max(600_000, timeoutRule).default(10_000),
-  /** Whether mail may be sent without TLS also to private addresses and to names of a private network, as inside a cluster. Default is `false`. */
+  /** Also send mail without TLS to private addresses and names of a private network, as inside a cluster. Default is `false`. */
   allowPrivateHttp: z.boolean().default(false),
 });
 
 export interface SmtpOptions extends z.input<typeof schema> {}
 
 /**
- * Returns a delivery that sends e-mail by SMTP. Text messages are refused: a phone number needs `webhook`.
+ * Returns a delivery that sends email by SMTP. It rejects text messages: use `webhook` for phone numbers.
  *
- * @throws TypeError when an option cannot be used
+ * @throws TypeError if an option is missing or invalid
  */
 export function smtp(options: SmtpOptions): Delivery {
   const { url, from, name, timeout, allowPrivateHttp } = parseStrict(schema, options, 'option');

@@ -13,15 +13,15 @@ const timeoutRule = 'must be a whole number of milliseconds, 1 to 600000';
 const retriesRule = 'must be a whole number, 0 to 10';
 
 const schema = strict({
-  /** Where to POST messages. https, or http on loopback. Required. */
+  /** URL that receives the messages by POST. https, or http on loopback. Required. */
   url: z.string(urlRule).refine((text) => URL.canParse(text) && !new URL(text).username, urlRule),
   /** Key of the signature: 24 to 64 random bytes in base64, with or without the prefix `whsec_`. Required. */
   secret: z.string(secretRule).refine((text) => readSecret(text) !== undefined, secretRule),
-  /** Limit of each try, in milliseconds. Default is `5000`. */
+  /** Timeout of each try, in milliseconds. Default is `5000`. */
   timeout: z.int(timeoutRule).min(1, timeoutRule).max(600_000, timeoutRule).default(5_000),
-  /** Tries after the first one when the receiver is unreachable, slow or answers 429 or 5xx. Default is `2`. */
+  /** Retries if the receiver is unreachable, slow, or answers 429 or 5xx. Default is `2`. */
   retries: z.int(retriesRule).min(0, retriesRule).max(10, retriesRule).default(2),
-  /** Whether `url` may be http also on private addresses and on names of a private network, as inside a cluster. Default is `false`. */
+  /** Also accept an http `url` on private addresses and names of a private network, as inside a cluster. Default is `false`. */
   allowPrivateHttp: z.boolean().default(false),
   /** Replaces the global `fetch`. */
   fetch: z.custom<typeof fetch>((value) => typeof value === 'function', 'must be a function').optional(),
@@ -30,13 +30,13 @@ const schema = strict({
 export interface WebhookOptions extends z.input<typeof schema> {}
 
 /**
- * Returns a delivery that posts every message, e-mail and SMS alike, to a service of yours.
+ * Returns a delivery that posts every message, email and SMS alike, to your own service.
  *
- * Requests are signed as Standard Webhooks has it, so its libraries can check them: HMAC-SHA256 over id, time and body. The id is the
- * same for each try of one message. Redirects are not followed.
+ * Requests are signed by the Standard Webhooks scheme, so its libraries can check them: HMAC-SHA256 over ID, time and body. The ID is the
+ * same for each try of a message. Redirects are not followed.
  *
  * @see https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
- * @throws TypeError when an option cannot be used
+ * @throws TypeError if an option is missing or invalid
  */
 export function webhook(options: WebhookOptions): Delivery {
   const { timeout, retries, allowPrivateHttp, ...given } = parseStrict(schema, options, 'option');

@@ -17,7 +17,7 @@ export const linkRoutes: Route[] = [
     {
       method: 'POST',
       path: '/magic-links',
-      summary: 'Make a link that logs in or proves an address. With `send: false` the caller delivers it',
+      summary: 'Create a link that logs in or proves an address. With `send: false` the caller delivers it',
       access: 'key',
       body: bodies.magicLink,
       status: 201,

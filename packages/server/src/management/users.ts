@@ -23,7 +23,7 @@ export const userRoutes: Route[] = [
     {
       method: 'POST',
       path: '/users',
-      summary: 'Make a pending user',
+      summary: 'Create a pending user',
       access: 'key',
       body: bodies.userArgs,
       status: 201,
@@ -63,7 +63,7 @@ export const userRoutes: Route[] = [
     {
       method: 'DELETE',
       path: '/users/{user_id}',
-      summary: 'Delete a user and all that is theirs',
+      summary: 'Delete a user with all their data',
       access: 'key',
       errors: [401],
     },
@@ -94,7 +94,7 @@ export const userRoutes: Route[] = [
     {
       method: 'PATCH',
       path: '/users/{user_id}/deactivate',
-      summary: 'Keep a user from logging in, and end their sessions',
+      summary: 'Prevent a user from logging in, and end their sessions',
       access: 'key',
       answer: oneUser,
       errors: [401],

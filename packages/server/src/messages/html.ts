@@ -1,7 +1,7 @@
 import type { Language } from '../delivery/delivery.ts';
 
 /**
- * Returns the HTML document of an e-mail. Every argument is plain text, and is escaped here.
+ * Returns the HTML document of an email. Every argument is plain text, and is escaped here.
  *
  * Styles stand at the elements because mail programs drop style sheets; the colors suit light and dark.
  */

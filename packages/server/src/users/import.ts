@@ -44,7 +44,7 @@ export async function importUsers(
     for (const [index, row] of rows.entries()) {
       if (row.id !== undefined && (await findUser(trx, app.id, row.id))) continue;
       const added = await insertUser(service, trx, app, row);
-      if (!added) throw problem(index, 'the e-mail address or phone number belongs to another user');
+      if (!added) throw problem(index, 'the email address or phone number belongs to another user');
       count += 1;
     }
     return count;
@@ -91,5 +91,5 @@ export function faultOf(error: unknown): string {
 }
 
 function problem(index: number, text: string): TypeError {
-  return new TypeError(`Record ${index + 1} cannot be imported, and none was: ${text}`);
+  return new TypeError(`Record ${index + 1} is invalid; no users were imported: ${text}`);
 }
