@@ -281,4 +281,24 @@ describe.skipIf(!built)('passage-server (needs a build)', () => {
     server.child.kill();
     await server.ended;
   });
+
+  it('does not print a key that it was given', async () => {
+    const apiKey = `${'a'.repeat(10)}.${'b'.repeat(64)}`;
+    const server = run(
+      [],
+      { ...good, PORT: '0', PASSAGE_APP_ID: 'my-app', PASSAGE_API_KEY: apiKey },
+      emptyFolder(),
+    );
+    const port = await portOf(server);
+    const users = (key: string) =>
+      fetch(`http://localhost:${port}/api/v1/apps/my-app/users`, {
+        headers: { Authorization: `Bearer ${key}` },
+      });
+    expect((await users(apiKey)).status).toBe(200);
+    expect((await users(`${apiKey}b`)).status).toBe(401);
+    expect(server.output()).toContain('Made the first app.\nPASSAGE_APP_ID=my-app\n');
+    expect(server.output()).not.toContain('PASSAGE_API_KEY');
+    server.child.kill();
+    await server.ended;
+  });
 });

@@ -28,10 +28,12 @@ export const startCommands = [
       });
       serve(server);
       closeOnSignals(listener, server);
-      const { created } = server;
-      const made = created
-        ? `Made the first app. Keep its key: it is not shown again.\nPASSAGE_APP_ID=${created.appId}\nPASSAGE_API_KEY=${created.apiKey}\n`
-        : '';
+      // Whoever chose the key has it, and what containers print is kept as a log.
+      const apiKey = app.apiKey ? undefined : server.created?.apiKey;
+      const created = server.created && { appId: server.created.appId, apiKey };
+      const keep = apiKey ? ' Keep its key: it is not shown again.' : '';
+      const key = apiKey ? `PASSAGE_API_KEY=${apiKey}\n` : '';
+      const made = created ? `Made the first app.${keep}\nPASSAGE_APP_ID=${created.appId}\n${key}` : '';
       return {
         text: `${made}Passage server on port ${listener.port}, for ${rest.options.baseUrl}`,
         data: { port: listener.port, url: rest.options.baseUrl, created },
