@@ -1,6 +1,6 @@
-import type { Channel } from 'node:diagnostics_channel';
 import { type Awaitable, isPromise } from './awaitable.ts';
 import { isPassageError } from './errors.ts';
+import { type Channel, host } from './runtime.ts';
 
 /** What a request turned out to be: message of the channel `passage-auth:authenticate`. */
 export interface AuthenticateEvent {
@@ -33,7 +33,7 @@ export interface ApiEvent {
 }
 
 // Asked at run time: edge runtimes refuse to load modules that import from `node:`.
-const diagnostics = globalThis.process?.getBuiltinModule?.('node:diagnostics_channel');
+const diagnostics = host.process?.getBuiltinModule?.('node:diagnostics_channel');
 
 /** The channels, on runtimes that have them. @internal */
 export const channels = {

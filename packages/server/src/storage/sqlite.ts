@@ -202,9 +202,9 @@ function keepStatements(database: Database): Pick<Database, 'prepare' | 'close'>
       };
       return {
         reader: statement.reader,
-        all: (parameters: unknown) => keep(statement.all(parameters)),
-        run: (parameters: unknown) => keep(statement.run(parameters)),
-        iterate: (parameters: unknown) => statement.iterate(parameters),
+        all: (parameters: readonly unknown[]) => keep(statement.all(parameters)),
+        run: (parameters: readonly unknown[]) => keep(statement.run(parameters)),
+        iterate: (parameters: readonly unknown[]) => statement.iterate(parameters),
       };
     },
   } as unknown as Pick<Database, 'prepare' | 'close'>;
