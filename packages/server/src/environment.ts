@@ -9,6 +9,8 @@ export interface Environment {
   /** Checked. Without `app` and `logger`. */
   options: PassageServerOptions;
   listen: { port: number; host: string | undefined };
+  /** Port for metrics alone. */
+  metricsPort: number | undefined;
   logLevel: string;
   /** What the start should tell about variables that are not known. */
   warnings: readonly string[];
@@ -44,6 +46,7 @@ export const optionVariables: Readonly<Record<string, string>> = {
   enumeration: 'PASSAGE_ENUMERATION',
   trustedProxies: 'PASSAGE_TRUSTED_PROXIES',
   allowPrivateHttp: 'PASSAGE_ALLOW_PRIVATE_HTTP',
+  metrics: 'PASSAGE_METRICS_PORT',
   id: 'PASSAGE_APP_ID',
   apiKey: 'PASSAGE_API_KEY',
   name: 'PASSAGE_APP_NAME',
@@ -91,6 +94,8 @@ export function readEnvironment(variables: Variables, readFile: ReadFile): Envir
       'PASSAGE_BASE_URL must be set to the public URL, for example https://auth.example.com',
     );
   }
+  const metrics = variables.PASSAGE_METRICS_PORT;
+  const metricsPort = metrics && metrics !== 'off' ? readPort(metrics, 'PASSAGE_METRICS_PORT') : undefined;
   const options: PassageServerOptions = {
     baseUrl,
     secret,
@@ -99,12 +104,14 @@ export function readEnvironment(variables: Variables, readFile: ReadFile): Envir
     trustedProxies: variables.PASSAGE_TRUSTED_PROXIES?.split(/[\s,]+/).filter(Boolean),
     rateLimits: readLimits(variables),
     allowPrivateHttp: readFlag(variables, 'PASSAGE_ALLOW_PRIVATE_HTTP'),
+    metrics: !metrics,
     delivery: readDelivery(variables, readFile),
   };
   named(optionVariables, () => resolveOptions(options));
   return {
     options,
     listen: { port: readPort(variables.PORT || '3000'), host: variables.HOST || undefined },
+    metricsPort,
     logLevel: readLevel(variables.LOG_LEVEL || 'info'),
     warnings,
     app(ids) {

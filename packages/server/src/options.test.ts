@@ -89,6 +89,7 @@ const wrongOptions: Wrong<PassageServerOptions> & Record<string, unknown[]> = {
   'rateLimits.messagesPerAddress': [5, '5/60', { count: 5 }],
   'rateLimits.messagesPerAddress.count': [...notWhole, 0],
   allowPrivateHttp: notBoolean,
+  metrics: notBoolean,
   logger: [...notFunction, { info() {}, warn() {} }],
   clock: notFunction,
 };

@@ -128,6 +128,8 @@ export const options = strict({
    * as inside a cluster. Anyone who can read the traffic of that network can then take over sessions. Default is `false`.
    */
   allowPrivateHttp: z.boolean().default(false),
+  /** Whether `GET /metrics` is answered. The variable is `off`, or a port that serves metrics alone. Default is `true`. */
+  metrics: z.boolean().default(true),
   /** Receives the log by `info`, `warn` and `error`, as pino and console do. Default is pino on standard error in the `passage-server` command, else silence. */
   logger: z
     .custom<ServerLogger>(

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { decodeJwt } from 'jose';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { describeStored, type TestDatabase } from '../../test/databases.ts';
-import { built, run } from '../../test/process.ts';
+import { built, portOf, run } from '../../test/process.ts';
 import { secret, TestServer } from '../../test/server.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'passage-commands-'));
@@ -170,6 +170,37 @@ describe.skipIf(!built)('commands (need a build)', () => {
       expect(elsewhere).toMatchObject({ code: 1, output: expect.stringContaining('PASSAGE_BASE_URL') });
     }, 60_000);
   });
+
+  it('serves metrics on a port of their own, or not at all', async () => {
+    const start = async (value: string) => {
+      const server = run(
+        [],
+        { ...variables, PORT: '0', PASSAGE_METRICS_PORT: value, DATABASE_URL: 'm.db' },
+        folder,
+      );
+      const url = `http://localhost:${await portOf(server)}`;
+      const own = /Metrics at port (\d+)/.exec(server.output())?.[1];
+      expect((await fetch(`${url}/metrics`)).status).toBe(404);
+      return { server, own, url };
+    };
+    const { server, own, url } = await start('0');
+    const metrics = await fetch(`http://localhost:${own}/metrics`);
+    expect(await metrics.text()).toContain('passage_http_request_duration_seconds');
+    expect((await fetch(`http://localhost:${own}/livez`)).status).toBe(404);
+    expect((await fetch(`${url}/livez`)).status).toBe(200);
+    const taken = await end([], { PORT: '0', PASSAGE_METRICS_PORT: String(own), DATABASE_URL: 'other.db' });
+    expect(taken).toMatchObject({
+      code: 1,
+      output: expect.stringContaining('set PASSAGE_METRICS_PORT to another'),
+    });
+    server.child.kill();
+    await server.ended;
+    const off = await start('off');
+    expect(off.own).toBeUndefined();
+    off.server.child.kill();
+    await off.server.ended;
+    expect((await end([], { PASSAGE_METRICS_PORT: 'x' })).output).toContain('PASSAGE_METRICS_PORT must be');
+  }, 60_000);
 
   it('sends a test message by the configured delivery, and says what to do where that fails', async () => {
     const bodies: string[] = [];

@@ -1,6 +1,8 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { readPort } from '../environment.ts';
-import { type Listener, openListener } from '../http/listener.ts';
+import { openListener } from '../http/listener.ts';
 import type { PassageServer } from '../index.ts';
+import type { Service } from '../service.ts';
 import { command } from './command.ts';
 
 export const startCommands = [
@@ -16,18 +18,33 @@ export const startCommands = [
       host: { value: 'host', summary: 'Address to listen on. Default is HOST, else every address' },
     },
     async run({ options, environment, logger }) {
-      const { listen, warnings, ...rest } = environment();
+      const { listen, metricsPort, warnings, ...rest } = environment();
       const app = rest.app(true);
       for (const warning of warnings) logger.warn({}, warning);
       const port = options.port === undefined ? listen.port : readPort(options.port, '--port');
       const { listener, serve } = await reserve(port, options.host ?? listen.host);
-      const { createPassageServer } = await import('../server.ts');
-      const server = await createPassageServer({ ...rest.options, app, logger }).catch(async (error) => {
-        await listener.close();
+      const listeners = [listener];
+      const closeListeners = () => Promise.all(listeners.map((one) => one.close()));
+      const { openServer } = await import('../server.ts');
+      const { server, service } = await openServer(
+        { ...rest.options, app, logger },
+        { use: 'serve', firstApp: true },
+      ).catch(async (error) => {
+        await closeListeners();
         throw error;
       });
+      if (metricsPort !== undefined) {
+        const metrics = await openMetrics(service, metricsPort, options.host ?? listen.host).catch(
+          async (error) => {
+            await closeListeners();
+            await server.close();
+            throw error;
+          },
+        );
+        listeners.push(metrics);
+      }
       serve(server);
-      closeOnSignals(listener, server);
+      closeOnSignals(closeListeners, server);
       // Whoever chose the key has it, and what containers print is kept as a log.
       const apiKey = app.apiKey ? undefined : server.created?.apiKey;
       const created = server.created && { appId: server.created.appId, apiKey };
@@ -35,12 +52,23 @@ export const startCommands = [
       const key = apiKey ? `PASSAGE_API_KEY=${apiKey}\n` : '';
       const made = created ? `Made the first app.${keep}\nPASSAGE_APP_ID=${created.appId}\n${key}` : '';
       return {
-        text: `${made}Passage server on port ${listener.port}, for ${rest.options.baseUrl}`,
-        data: { port: listener.port, url: rest.options.baseUrl, created },
+        text: `${made}${listeners[1] ? `Metrics at port ${listeners[1].port}\n` : ''}Passage server on port ${listener.port}, for ${rest.options.baseUrl}`,
+        data: { metricsPort: listeners[1]?.port, port: listener.port, url: rest.options.baseUrl, created },
       };
     },
   }),
 ];
+
+/** Opens a port that answers `/metrics` and nothing else. */
+async function openMetrics({ metrics: { registry } }: Service, port: number, host: string | undefined) {
+  const answer = async (req: IncomingMessage, res: ServerResponse) => {
+    if (req.url !== '/metrics') return res.writeHead(404).end();
+    return res.writeHead(200, { 'Content-Type': registry.contentType }).end(await registry.metrics());
+  };
+  return openListener((req, res) => void answer(req, res), port, host).catch((error) => {
+    throw explain(error, port, host, 'PASSAGE_METRICS_PORT');
+  });
+}
 
 /** Takes the port before anything is written. Until there is a server, requests get 503. */
 async function reserve(port: number, host: string | undefined) {
@@ -56,9 +84,10 @@ async function reserve(port: number, host: string | undefined) {
   };
 }
 
-const causes: Readonly<Record<string, (port: number, host: string | undefined) => string>> = {
-  EADDRINUSE: (port) => `The port ${port} is in use: set PORT to another one, or stop the process using it`,
-  EACCES: (port) => `The port ${port} needs more rights: set PORT to one above 1023`,
+const causes: Readonly<Record<string, (port: number, host: string | undefined, name: string) => string>> = {
+  EADDRINUSE: (port, _, name) =>
+    `The port ${port} is in use: set ${name} to another one, or stop the process using it`,
+  EACCES: (port, _, name) => `The port ${port} needs more rights: set ${name} to one above 1023`,
   EADDRNOTAVAIL: (_, host) => `HOST ${host} is no address of this machine: set it to one, or leave it out`,
   ENOTFOUND: (_, host) =>
     `HOST ${host} cannot be found: set it to an address of this machine, or leave it out`,
@@ -66,16 +95,16 @@ const causes: Readonly<Record<string, (port: number, host: string | undefined) =
     `HOST ${host} cannot be found: set it to an address of this machine, or leave it out`,
 };
 
-function explain(error: NodeJS.ErrnoException, port: number, host: string | undefined): Error {
-  const text = causes[error.code ?? '']?.(port, host);
+function explain(error: NodeJS.ErrnoException, port: number, host: string | undefined, name = 'PORT'): Error {
+  const text = causes[error.code ?? '']?.(port, host, name);
   return text ? new Error(text, { cause: error }) : error;
 }
 
-function closeOnSignals(listener: Listener, server: PassageServer): void {
+function closeOnSignals(closeListeners: () => Promise<unknown>, server: PassageServer): void {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, async () => {
       try {
-        await listener.close();
+        await closeListeners();
         await server.close();
         process.exit(0);
       } catch (error) {

@@ -27,10 +27,12 @@ export function addSystemRoutes(
     });
     return context.json({ status: 'ok' });
   });
-  hono.get('/metrics', async (context) => {
-    const { registry } = service.metrics;
-    return context.body(await registry.metrics(), 200, { 'Content-Type': registry.contentType });
-  });
+  if (service.options.metrics) {
+    hono.get('/metrics', async (context) => {
+      const { registry } = service.metrics;
+      return context.body(await registry.metrics(), 200, { 'Content-Type': registry.contentType });
+    });
+  }
   hono.get(relatedOriginsPath, async (context) => {
     const { req } = context;
     const host = req.header('host') ?? new URL(req.url).host;
