@@ -83,8 +83,10 @@ async function checkFile(service: Service, app: App, file: string): Promise<numb
 
 async function writeFile(service: Service, app: App, file: string) {
   const { batchSize, readArrival, writeArrivals } = await import('../users/transfer.ts');
+  const { noteGrowth } = await import('../storage/maintenance.ts');
   const result = { imported: 0, existing: 0, conflicts: [] as string[] };
   let batch: { number: number; arrival: ReturnType<typeof readArrival> }[] = [];
+  let batches = 0;
   const flush = async () => {
     if (batch.length === 0) return;
     const { written, existing } = await writeArrivals(
@@ -98,6 +100,9 @@ async function writeFile(service: Service, app: App, file: string) {
       else if (existing.has(id)) result.existing += 1;
       else result.conflicts.push(`Line ${number}: the email address or phone number belongs to another user`);
     }
+    batches += 1;
+    // At each doubling.
+    if (Number.isInteger(Math.log2(batches))) await noteGrowth(service.storage);
     batch = [];
     tell('imported', result.imported + result.existing);
   };
