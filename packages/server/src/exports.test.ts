@@ -8,6 +8,8 @@ it('has the public names', () => {
       "AppExistsError",
       "AppNotFoundError",
       "DeliveryError",
+      "LastSigningKeyError",
+      "SigningKeyNotFoundError",
       "createPassageServer",
       "outbox",
       "smtp",
