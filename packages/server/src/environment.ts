@@ -157,7 +157,7 @@ function findUnknown(variables: Variables): string[] {
   return unknown.map((name) => {
     const hint = suggest(name, knownVariables);
     if (hint.startsWith('did')) throw new TypeError(`${name} is unknown: ${hint}`);
-    return `${name} is unknown and ignored: see the README for the variables`;
+    return `${name} is unknown and ignored: see docs/server.md for the variables`;
   });
 }
 
