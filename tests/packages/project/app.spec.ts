@@ -1,7 +1,9 @@
-import { Controller, Get, type INestApplication } from '@nestjs/common';
+import { Controller, Get, type INestApplication, UseGuards } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
-import { PassageModule, UserId } from '@passage-auth/nestjs';
+import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
+import { PassageGuard, PassageModule, UserId } from '@passage-auth/nestjs';
 import { startPassage, type TestPassage } from '@passage-auth/testing';
+import { io } from 'socket.io-client';
 import request from 'supertest';
 
 @Controller()
@@ -9,6 +11,15 @@ class AppController {
   @Get('me')
   me(@UserId() userId: string) {
     return { userId };
+  }
+}
+
+@WebSocketGateway()
+@UseGuards(PassageGuard)
+class AppGateway {
+  @SubscribeMessage('me')
+  me(@UserId() userId: string) {
+    return { event: 'me', data: { userId } };
   }
 }
 
@@ -21,9 +32,10 @@ describe('an app', () => {
     const module = await Test.createTestingModule({
       imports: [PassageModule.forRoot({ ...passage.options, global: true })],
       controllers: [AppController],
+      providers: [AppGateway],
     }).compile();
     app = module.createNestApplication();
-    await app.init();
+    await app.listen(0, '127.0.0.1');
   });
 
   afterAll(async () => {
@@ -44,4 +56,24 @@ describe('an app', () => {
       await request(app.getHttpServer()).get('/me').set(headers).expect(status);
     }
   });
+
+  it('answers over sockets as over HTTP', async () => {
+    const user = await passage.createUser();
+    const { headers } = await passage.signIn(user);
+    expect(await ask(headers)).toEqual(['me', { userId: user.id }]);
+    expect(await ask()).toMatchObject(['exception', { code: 'ERR_PASSAGE_UNAUTHENTICATED' }]);
+  });
+
+  /** Sends `me` over a connection of its own, and returns what comes back. */
+  async function ask(extraHeaders: Record<string, string> = {}): Promise<unknown[]> {
+    const socket = io(await app.getUrl(), { extraHeaders, transports: ['websocket'], forceNew: true });
+    try {
+      return await new Promise((resolve) => {
+        socket.onAny((...answer) => resolve(answer));
+        socket.emit('me', {});
+      });
+    } finally {
+      socket.close();
+    }
+  }
 });
