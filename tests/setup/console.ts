@@ -8,7 +8,8 @@ for (const method of ['debug', 'error', 'info', 'log', 'warn'] as const) {
   console[method] = (...values: unknown[]) => void printed.push(`console.${method}: ${format(...values)}`);
 }
 for (const name of ['stdout', 'stderr'] as const) {
-  process[name].write = (text) => printed.push(`process.${name}: ${text}`) > 0;
+  // Libraries of the browser write nothing, too.
+  process[name].write = (text) => String(text).trim() === '' || printed.push(`process.${name}: ${text}`) > 0;
 }
 
 function refuseOutput(): void {

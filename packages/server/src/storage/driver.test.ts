@@ -24,14 +24,15 @@ function installWithout(missing: string): string {
   return folder;
 }
 
-async function list(folder: string, database: string) {
+async function createApp(folder: string, database: string) {
   const variables = {
     PASSAGE_SECRET: secret,
     PASSAGE_BASE_URL: 'http://localhost:3000',
     DATABASE_URL: database,
     LOG_LEVEL: 'silent',
   };
-  const command = run(['apps'], variables, folder, { file: join(folder, 'dist', 'cli.mjs') });
+  // Makes the SQLite file that is not there.
+  const command = run(['create-app'], variables, folder, { file: join(folder, 'dist', 'cli.mjs') });
   return { code: await command.ended, output: command.output() };
 }
 
@@ -39,9 +40,9 @@ describe.skipIf(!built)('A platform without a driver (needs a build)', () => {
   it('runs with PostgreSQL where libsql is missing, and says so for SQLite', async () => {
     const folder = installWithout('libsql');
     const database = await makeSchema(postgres());
-    expect((await list(folder, database.location)).code).toBe(0);
+    expect((await createApp(folder, database.location)).code).toBe(0);
     await database.drop();
-    expect(await list(folder, 'passage.db')).toEqual({
+    expect(await createApp(folder, 'passage.db')).toEqual({
       code: 1,
       output:
         'passage-server: SQLite needs the package libsql, which is not installed: install it on this platform\n',
@@ -56,7 +57,7 @@ describe.skipIf(!built)('A platform without a driver (needs a build)', () => {
     const beside = join(realpathSync(join(own, 'node_modules', 'libsql')), '..');
     for (const name of ['@neon-rs', 'detect-libc'])
       symlinkSync(realpathSync(join(beside, name)), join(folder, 'node_modules', name), 'junction');
-    const { code, output } = await list(folder, 'passage.db');
+    const { code, output } = await createApp(folder, 'passage.db');
     expect(output).toMatch(
       /^passage-server: SQLite needs the package @libsql\/[\w-]+, which is not installed: .*\n$/,
     );
@@ -65,8 +66,8 @@ describe.skipIf(!built)('A platform without a driver (needs a build)', () => {
 
   it('runs with SQLite where pg is missing, and says so for PostgreSQL', async () => {
     const folder = installWithout('pg');
-    expect((await list(folder, 'passage.db')).code).toBe(0);
-    expect(await list(folder, 'postgres://localhost/passage')).toEqual({
+    expect((await createApp(folder, 'passage.db')).code).toBe(0);
+    expect(await createApp(folder, 'postgres://localhost/passage')).toEqual({
       code: 1,
       output:
         'passage-server: PostgreSQL needs the package pg, which is not installed: install it on this platform\n',
