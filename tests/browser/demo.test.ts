@@ -158,6 +158,12 @@ it('is used by keyboard alone, and says where the focus is', async () => {
   await page.getByLabel('Email').waitFor();
   await page.keyboard.type('niklaus@example.com');
   await page.keyboard.press('Enter');
+  await page.getByRole('button', { name: 'Not now' }).waitFor();
+  for (const name of ['Send me a link', 'Not now']) {
+    await page.keyboard.press('Tab');
+    expect(await focused(page)).toMatchObject({ text: name });
+  }
+  await page.keyboard.press('Enter');
   await page.getByRole('button', { name: 'Sign out' }).waitFor();
   await page.keyboard.press('Tab');
   expect(await focused(page)).toMatchObject({ text: 'Sign out', outline: '3px solid' });

@@ -165,6 +165,7 @@ async function startAlone(options: Partial<PassageServerOptions> = {}): Promise<
 async function register(page: Page, email: string): Promise<void> {
   await page.getByLabel('Email or phone').fill(email);
   await page.getByRole('button', { name: 'Create a passkey' }).click();
+  await page.getByRole('button', { name: 'Not now' }).click();
 }
 
 function stored(page: Page): Promise<Record<string, string>> {
