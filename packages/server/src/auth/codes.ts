@@ -30,6 +30,7 @@ export const codeRoutes: Route[] = [
     {
       method: 'POST',
       path: '/register/otp',
+      leveled: true,
       summary: 'Send a code that registers',
       access: 'public',
       body: bodies.code,
@@ -43,6 +44,7 @@ export const codeRoutes: Route[] = [
     {
       method: 'POST',
       path: '/login/otp',
+      leveled: true,
       summary: 'Send a code that logs in',
       access: 'public',
       body: bodies.code,

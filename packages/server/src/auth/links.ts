@@ -27,6 +27,7 @@ export const linkRoutes: Route[] = [
     {
       method: 'POST',
       path: '/register/magic-link',
+      leveled: true,
       summary: 'Send a link that registers',
       access: 'public',
       body: bodies.link,
@@ -40,6 +41,7 @@ export const linkRoutes: Route[] = [
     {
       method: 'POST',
       path: '/login/magic-link',
+      leveled: true,
       summary: 'Send a link that logs in',
       access: 'public',
       body: bodies.link,

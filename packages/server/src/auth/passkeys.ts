@@ -21,6 +21,7 @@ export const passkeyRoutes: Route[] = [
     {
       method: 'POST',
       path: '/register/webauthn/start',
+      leveled: true,
       summary: 'Begin to register a passkey',
       access: 'public',
       body: bodies.registerStart,
@@ -76,6 +77,7 @@ export const passkeyRoutes: Route[] = [
     {
       method: 'POST',
       path: '/login/webauthn/start',
+      leveled: true,
       summary: 'Begin to log in with a passkey. Without an identifier, any discoverable passkey is accepted',
       access: 'public',
       body: bodies.loginStart,

@@ -33,6 +33,7 @@ export const userRoutes: Route[] = [
     {
       method: 'POST',
       path: '/users',
+      leveled: true,
       summary: 'Create a pending user, or return the existing one',
       access: 'public',
       body: bodies.identifier,

@@ -2,6 +2,7 @@ import type { Hono, Context as HonoContext } from 'hono';
 import type { z } from 'zod';
 import { requireApp, requireKey } from '../apps/apps.ts';
 import { WireError } from '../errors.ts';
+import { levelTime } from '../logins/enumeration.ts';
 import type { App, Client, Service } from '../service.ts';
 import { readBody, readQuery } from './body.ts';
 import { cacheable } from './cache.ts';
@@ -39,6 +40,8 @@ interface RouteDescription<Body, Query, Answer> {
   cacheable?: boolean;
   /** Whether the server does not offer the route: all it answers are refusals. */
   absent?: boolean;
+  /** Whether strict enumeration hides how long its answer took, since that may tell whether an address is known. */
+  leveled?: boolean;
   /** Statuses of refusals, besides 404 for the app and 500. */
   errors?: readonly number[];
 }
@@ -107,7 +110,7 @@ async function answer(
   // Only what reads may go on with a session that has ended.
   const demand = { live: one.method !== 'GET', recent: one.credentials ?? false };
   const caller = one.access === 'user' ? await requireCaller(service, app, authorization, demand) : undefined;
-  const result = await one.handle({
+  const request = {
     service,
     app,
     client: context.var.client,
@@ -115,7 +118,8 @@ async function answer(
     body: one.body && (await readBody(context.req.raw, one.body, !managed)),
     query: one.query && readQuery(new URL(context.req.url), one.query),
     caller,
-  });
+  };
+  const result = await (one.leveled ? levelTime(service, () => one.handle(request)) : one.handle(request));
   if (result === undefined) return new Response(null, { status: one.status ?? 200 });
   const response = Response.json(result, { status: one.status ?? 200 });
   return one.cacheable ? cacheable(context.req.raw, response) : response;

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { WireError } from '../errors.ts';
 import type { App, Service } from '../service.ts';
 import type { UserRow } from '../storage/schema.ts';
@@ -182,4 +183,21 @@ function decoyText(service: Service, app: App, value: string, index: number, len
     text += service.secrets.hash('decoy', 'credential', app.id, `${index}`, `${part}`, value);
   // The bits that the last letter leaves unused are 0, as encoders have it.
   return Buffer.from(text.slice(0, length), 'base64url').toString('base64url');
+}
+
+/** Least time of an answer that strict enumeration levels, and the most that chance adds to it, in milliseconds. */
+const [leastTime, mostChance] = [50, 25];
+
+/**
+ * Does some work, and strictly takes a time for it that chance decides: known and unknown addresses run the same statements,
+ * but the database does not take the same time for them. Under a load that makes the work itself longer, the time tells again.
+ */
+export async function levelTime<T>(service: Service, work: () => Promise<T>): Promise<T> {
+  if (!service.options.strict) return work();
+  const enough = delay(leastTime + Math.random() * mostChance);
+  try {
+    return await work();
+  } finally {
+    await enough;
+  }
 }

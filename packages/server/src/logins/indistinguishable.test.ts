@@ -3,7 +3,8 @@ import { describeStored, type TestDatabase } from '../../test/databases.ts';
 import { TestServer } from '../../test/server.ts';
 import { openStorage } from '../storage/database.ts';
 
-const [warmUp, counted] = [20, 200];
+// `STRICT_ROUNDS=200` takes minutes, as each answer waits for a while.
+const [warmUp, counted] = [5, Number(process.env.STRICT_ROUNDS ?? 40)];
 const rounds = Array.from({ length: warmUp + counted }, (_, round) => round);
 const kinds = ['unknown', 'pending', 'passkey', 'inactive', 'back end', 'imported'] as const;
 type Kind = (typeof kinds)[number];
@@ -130,15 +131,17 @@ async function measure(
   const times = Object.fromEntries(kinds.map((kind) => [kind, []])) as unknown as Record<Kind, number[]>;
   const forms = new Set<string>();
   for (const round of rounds) {
-    // Nobody is always the first or the last.
-    for (const [place] of kinds.entries()) {
-      const kind = kinds[(place + round) % kinds.length] ?? 'unknown';
-      const identifier = address(kind, round);
-      const start = performance.now();
-      const { status, text } = await server.auth('POST', path, { identifier });
-      if (round >= warmUp) times[kind].push(performance.now() - start);
-      forms.add(`${status} ${formOf(JSON.parse(text))}`);
-    }
+    // Nobody is always the first or the last. All at once, since each answer waits for a while.
+    await Promise.all(
+      kinds.map(async (_, place) => {
+        const kind = kinds[(place + round) % kinds.length] ?? 'unknown';
+        const identifier = address(kind, round);
+        const start = performance.now();
+        const { status, text } = await server.auth('POST', path, { identifier });
+        if (round >= warmUp) times[kind].push(performance.now() - start);
+        forms.add(`${status} ${formOf(JSON.parse(text))}`);
+      }),
+    );
   }
   expect([...forms], path).toHaveLength(1);
   return times;
