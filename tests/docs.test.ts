@@ -9,7 +9,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 
 /** The pages of the repository by their path from its root. */
 const pages = read(
-  import.meta.glob<string>(['/**/*.md', '/.github/**/*.md'], {
+  import.meta.glob<string>(['/**/*.md', '/.github/**/*.md', '!/docs/api/**'], {
     query: '?raw',
     import: 'default',
     eager: true,
