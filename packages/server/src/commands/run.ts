@@ -14,7 +14,7 @@ import { commands } from './commands.ts';
 import { commonOptions, helpOf, listOf, usageOf } from './help.ts';
 
 /**
- * Runs the command that the arguments name, and prints what it has to say.
+ * Runs the command that the arguments name, and prints its output.
  *
  * @throws {@link UsageError} when the arguments are wrong; nothing has been done then
  */
