@@ -27,20 +27,16 @@ describeStored('Strict enumeration', (make) => {
       ['x', '/login/magic-link'],
     ] as const;
     for (const [name, path] of routes) {
-      // A chance of one in a hundred is still a chance: three passes have to agree.
-      let worst: [Kind, number][] = [];
-      for (let pass = 1; pass <= 3; pass++) {
+      // A chance of one in a hundred is still a chance: three passes have to find the same kind.
+      let suspects: Kind[] = kinds.slice(1);
+      for (let pass = 1; pass <= 3 && suspects.length; pass++) {
         await forgetCodes(database);
         const times = await measure(server, path, (kind, round) =>
           addressOf(kind, round, kind === 'unknown' ? `${name}${pass}` : undefined),
         );
-        worst = kinds
-          .slice(1)
-          .map((kind): [Kind, number] => [kind, mannWhitney(times.unknown, times[kind])])
-          .filter(([, p]) => p <= 0.01);
-        if (worst.length === 0) break;
+        suspects = suspects.filter((kind) => mannWhitney(times.unknown, times[kind]) <= 0.01);
       }
-      expect(worst, path).toEqual([]);
+      expect(suspects, path).toEqual([]);
     }
   });
 
@@ -87,12 +83,15 @@ describeStored('Strict enumeration', (make) => {
     for (let user = 0; user < 4; user++) real.add(form(await ask(`user${user}@example.com`)));
     expect(real.size).toBeGreaterThan(2);
     const invented = new Set<string>();
-    for (let round = 0; round < 60; round++) {
-      const first = await ask(`nobody${round}@example.com`);
-      expect(await ask(`nobody${round}@example.com`)).toEqual(first);
+    // The IDs of users are random: one may be the model of nearly all addresses.
+    for (let round = 0; round < 1000 && (round < 60 || invented.size < 2); round++) {
+      const address = `nobody${round}@example.com`;
+      const [first, again] = await Promise.all([ask(address), ask(address)]);
+      expect(again).toEqual(first);
       invented.add(form(first));
     }
-    expect(invented).toEqual(real);
+    expect(invented.size).toBeGreaterThan(1);
+    expect([...real]).toEqual(expect.arrayContaining([...invented]));
   });
 });
 
