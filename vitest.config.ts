@@ -64,8 +64,7 @@ export default defineConfig({
       exclude: ['**/*.fixture.ts'],
       reporter: ['text-summary'],
       thresholds: {
-        // Statements that only a race of two key fetches reaches are not all met by every run.
-        'packages/{core,express,fastify,hono,nestjs}/src/**': { lines: 100, statements: 99.8 },
+        'packages/{core,express,fastify,hono,nestjs}/src/**': { lines: 100, statements: 100 },
       },
     },
   },
