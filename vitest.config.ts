@@ -1,8 +1,16 @@
+import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { defineConfig } from 'vitest/config';
-import { BaseSequencer, type TestSpecification } from 'vitest/node';
+import type { TestSpecification } from 'vitest/node';
 import { hasBrowser } from './tests/browser/executable.ts';
+
+// Without it npx takes another version of Vitest, which does not find what the tests import.
+if (!existsSync(new URL('node_modules/vitest', import.meta.url)))
+  throw new Error('The dependencies are not installed: run "npm run setup" first');
+const [{ defineConfig }, { BaseSequencer }] = await Promise.all([
+  import('vitest/config'),
+  import('vitest/node'),
+]);
 
 const missingBrowser = {
   onTestRunEnd: () => console.log('The browser tests were not run: install Chrome, or set CHROMIUM_PATH'),
