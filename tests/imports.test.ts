@@ -9,7 +9,7 @@ const packages = fileURLToPath(new URL('../packages/', import.meta.url));
 /** Floors of the server, from the top: what a file imports is on its own floor or on one below. */
 const floors: readonly (readonly string[])[] = [
   ['cli.ts', 'commands'],
-  ['index.ts', 'server.ts', 'environment.ts'],
+  ['index.ts', 'server.ts', 'schedule.ts', 'environment.ts'],
   ['router.ts'],
   ['auth'],
   ['management'],

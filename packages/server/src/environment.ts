@@ -46,6 +46,7 @@ export const optionVariables: Readonly<Record<string, string>> = {
   enumeration: 'PASSAGE_ENUMERATION',
   trustedProxies: 'PASSAGE_TRUSTED_PROXIES',
   allowPrivateHttp: 'PASSAGE_ALLOW_PRIVATE_HTTP',
+  signingKeyRotation: 'PASSAGE_SIGNING_KEY_ROTATION',
   metrics: 'PASSAGE_METRICS_PORT',
   id: 'PASSAGE_APP_ID',
   apiKey: 'PASSAGE_API_KEY',
@@ -104,6 +105,9 @@ export function readEnvironment(variables: Variables, readFile: ReadFile): Envir
     trustedProxies: variables.PASSAGE_TRUSTED_PROXIES?.split(/[\s,]+/).filter(Boolean),
     rateLimits: readLimits(variables),
     allowPrivateHttp: readFlag(variables, 'PASSAGE_ALLOW_PRIVATE_HTTP'),
+    signingKeyRotation: variables.PASSAGE_SIGNING_KEY_ROTATION
+      ? Number(variables.PASSAGE_SIGNING_KEY_ROTATION)
+      : undefined,
     metrics: !metrics,
     delivery: readDelivery(variables, readFile),
   };

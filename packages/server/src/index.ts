@@ -34,5 +34,6 @@ export {
   SigningKeyNotFoundError,
 } from './errors.ts';
 export type { ImportedUser, PassageServerOptions, RateLimit, RateLimits, ServerLogger } from './options.ts';
+export type { ScheduledRun } from './schedule.ts';
 export { createPassageServer, type PassageServer } from './server.ts';
 export type { AppSettings, LayoutItem, MetadataField, MetadataType, NewApp } from './settings.ts';

@@ -89,6 +89,7 @@ const wrongOptions: Wrong<PassageServerOptions> & Record<string, unknown[]> = {
   'rateLimits.messagesPerAddress': [5, '5/60', { count: 5 }],
   'rateLimits.messagesPerAddress.count': [...notWhole, 0],
   allowPrivateHttp: notBoolean,
+  signingKeyRotation: [...notWhole, 0, 3_651],
   metrics: notBoolean,
   logger: [...notFunction, { info() {}, warn() {} }],
   clock: notFunction,

@@ -83,6 +83,7 @@ const secretRule =
   'must be at least 32 random bytes in base64, made once, for example by: openssl rand -base64 32';
 const databaseRule =
   'must be the path of a SQLite file, or a postgres:// URL, without quotes and blanks around it';
+const daysRule = 'must be a whole number of days, 1 to 3650';
 const encodedRule =
   'must be a valid postgres:// URL: percent-encode special characters of the user and the password, for example # as %23, % as %25, @ as %40 and / as %2F';
 
@@ -128,6 +129,8 @@ export const options = strict({
    * as inside a cluster. Anyone who can read the traffic of that network can then take over sessions. Default is `false`.
    */
   allowPrivateHttp: z.boolean().default(false),
+  /** Age at which the server replaces signing keys, in days, 1 to 3650. Tokens of the old key stay valid until they expire. Default is none. */
+  signingKeyRotation: z.int(daysRule).min(1, daysRule).max(3_650, daysRule).optional(),
   /** Whether `GET /metrics` is answered. The variable is `off`, or a port that serves metrics alone. Default is `true`. */
   metrics: z.boolean().default(true),
   /** Receives the log by `info`, `warn` and `error`, as pino and console do. Default is pino on standard error in the `passage-server` command, else silence. */

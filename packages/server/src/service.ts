@@ -1,4 +1,4 @@
-import type { Counter, Histogram, Registry } from 'prom-client';
+import type { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Delivery } from './delivery/delivery.ts';
 import type { ResolvedOptions } from './options.ts';
 import type { StoredSettings } from './settings.ts';
@@ -47,6 +47,8 @@ export interface Metrics {
   readonly events: Counter<'type'>;
   readonly refusals: Counter<'code'>;
   readonly limits: Counter<'limit'>;
+  readonly jobSuccess: Gauge<'job'>;
+  readonly jobFailures: Counter<'job'>;
 }
 
 /** Signing keys of all apps. */
@@ -58,6 +60,16 @@ export interface Keys {
    * signed has expired. After a leak (`immediately`) the old ones are dropped and every access token of the app with them.
    */
   rotate(appId: string, tokenLifetime: number, immediately?: boolean): Promise<{ id: string; signsAt: Date }>;
+  /**
+   * Makes a new key unless there is one made after that time. Of processes that do so at once one does.
+   *
+   * @returns Nothing when there is such a key.
+   */
+  rotateOlder(
+    appId: string,
+    tokenLifetime: number,
+    than: number,
+  ): Promise<{ id: string; signsAt: Date } | undefined>;
   /**
    * Drops one key, and every access token that it signed.
    *

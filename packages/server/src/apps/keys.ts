@@ -42,14 +42,30 @@ export class StoredKeys implements Keys {
     const now = this.#clock();
     const activeAt = immediately ? now : now + publication;
     const id = await this.#storage.db.transaction().execute(async (trx) => {
-      const old = trx.updateTable('signing_keys').where('app_id', '=', appId);
       if (immediately) await trx.deleteFrom('signing_keys').where('app_id', '=', appId).execute();
-      else {
-        const retires_at = now + publication + tokenLifetime * 1000 + publication;
-        await old.set({ retires_at }).where('retires_at', 'is', null).execute();
-      }
+      else await retireNewest(trx, appId, now, tokenLifetime).execute();
       return this.#insert(trx, appId, activeAt);
     });
+    this.forget(appId);
+    return { id, signsAt: new Date(activeAt) };
+  }
+
+  async rotateOlder(
+    appId: string,
+    tokenLifetime: number,
+    than: number,
+  ): Promise<{ id: string; signsAt: Date } | undefined> {
+    const now = this.#clock();
+    const activeAt = now + publication;
+    const id = await this.#storage.db.transaction().execute(async (trx) => {
+      // Whoever retires the key makes its successor.
+      const retired = await retireNewest(trx, appId, now, tokenLifetime)
+        .where('created_at', '<=', than)
+        .returning('id')
+        .executeTakeFirst();
+      return retired && this.#insert(trx, appId, activeAt);
+    });
+    if (id === undefined) return undefined;
     this.forget(appId);
     return { id, signsAt: new Date(activeAt) };
   }
@@ -170,6 +186,15 @@ export class StoredKeys implements Keys {
       .execute();
     return kid;
   }
+}
+
+/** Keeps the newest key published until the last token that it signs has expired. */
+function retireNewest(queries: Queries, appId: string, now: number, tokenLifetime: number) {
+  return queries
+    .updateTable('signing_keys')
+    .set({ retires_at: now + publication + tokenLifetime * 1000 + publication })
+    .where('app_id', '=', appId)
+    .where('retires_at', 'is', null);
 }
 
 type RsaJwk = JsonWebKey & { kid?: string };

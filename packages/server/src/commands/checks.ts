@@ -1,6 +1,7 @@
 import { statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { sql } from 'kysely';
+import { listOldKeys } from '../apps/rotation.ts';
 import { DeliveryError } from '../delivery/error.ts';
 import type { PassageServerOptions } from '../options.ts';
 import { issuerOf, type Service } from '../service.ts';
@@ -55,6 +56,23 @@ async function checkFile({ db, options }: Service): Promise<Check[]> {
     ...checks,
     check('disk', state, text, state === 'ok' ? undefined : 'make room, or move the database'),
   ];
+}
+
+/** Age at which signing keys should have been replaced, in days. */
+const oldAge = 180;
+
+/** Checks the age of the signing keys, unless the server replaces them by itself. */
+export async function checkKeyAge(service: Service): Promise<Check[]> {
+  if (service.options.signingKeyRotation !== undefined) return [];
+  const old = await listOldKeys(service, oldAge);
+  return old.map(({ appId, age }) =>
+    check(
+      `signing key of ${appId}`,
+      'warn',
+      `is ${age} days old`,
+      `set PASSAGE_SIGNING_KEY_ROTATION=90, or: passage-server keys rotate ${appId}`,
+    ),
+  );
 }
 
 /** Checks that the public URL leads to this server and this database: keys of every app, and the login page. */

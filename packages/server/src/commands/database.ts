@@ -31,6 +31,21 @@ export const databaseCommands = [
     },
   }),
   command({
+    names: ['maintain'],
+    summary: 'Do the scheduled work once, where no server runs all the time',
+    details:
+      'A running server does it by itself. For a cron job beside functions: it deletes what has expired and rotates old signing keys',
+    async run({ open }) {
+      const { completed, failed } = await (await open('serve')).runScheduled();
+      const lines = [
+        ...completed.map((name) => `${name}: done`),
+        ...failed.map((name) => `${name}: failed, --verbose says why`),
+      ];
+      const text = lines.join('\n') || 'Another process does the scheduled work.';
+      return { text, data: { completed, failed }, failed: failed.length > 0 };
+    },
+  }),
+  command({
     names: ['restored'],
     summary: 'After pg_restore: void the sessions, codes and links of the backup',
     async run({ open }) {

@@ -17,11 +17,12 @@ export const doctorCommands = [
         return report([failure('configuration', error, 'correct the variable')]);
       }
       const checks = checkConfiguration(known);
-      const { checkDatabase, checkPublicUrl, checkDelivery } = await import('./checks.ts');
+      const { checkDatabase, checkDelivery, checkKeyAge, checkPublicUrl } = await import('./checks.ts');
       try {
         const service = await openService();
         checks.push(check('secret', 'ok', 'is that of the database'));
-        checks.push(...(await checkDatabase(service)), ...(await checkPublicUrl(service)));
+        checks.push(...(await checkDatabase(service)), ...(await checkKeyAge(service)));
+        checks.push(...(await checkPublicUrl(service)));
       } catch (error) {
         checks.push(failure('database', error, 'correct DATABASE_URL or PASSAGE_SECRET'));
       }

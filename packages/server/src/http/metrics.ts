@@ -1,4 +1,4 @@
-import { Counter, Histogram, Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Metrics } from '../service.ts';
 
 export function createMetrics(): Metrics {
@@ -29,6 +29,18 @@ export function createMetrics(): Metrics {
       name: 'passage_limit_refusals_total',
       help: 'Refusals by a rate limit, by its name. What was not sent for one counts too',
       labelNames: ['limit'],
+      registers,
+    }),
+    jobSuccess: new Gauge({
+      name: 'passage_job_last_success_timestamp_seconds',
+      help: 'When this process last did a scheduled job without an error, in seconds since the epoch',
+      labelNames: ['job'],
+      registers,
+    }),
+    jobFailures: new Counter({
+      name: 'passage_job_failures_total',
+      help: 'Scheduled jobs of this process that failed',
+      labelNames: ['job'],
       registers,
     }),
   };

@@ -7,6 +7,7 @@ import { listPending, migrate } from './migrations.ts';
 import { postgresDialect, requireConnection } from './postgres.ts';
 import type { DatabaseKind, Schema } from './schema.ts';
 import { finish, ImmediateSqliteDialect, lockFile, openSqlite } from './sqlite.ts';
+import { onlyTurn, postgresTurn, type Turn } from './turn.ts';
 
 /** The database, or a transaction in it: queries take either. */
 export type Queries = Kysely<Schema> | Transaction<Schema>;
@@ -14,6 +15,8 @@ export type Queries = Kysely<Schema> | Transaction<Schema>;
 export interface Storage {
   readonly kind: DatabaseKind;
   readonly db: Kysely<Schema>;
+  /** Whose turn it is to do the scheduled work. */
+  readonly turn: Turn;
   /** Afterwards a SQLite file is the whole database, with no files beside it. */
   close(): Promise<void>;
 }
@@ -36,7 +39,12 @@ async function openPostgres(location: string): Promise<Storage> {
   try {
     await requireConnection(db, location);
     await migrate(db, 'postgres');
-    return { kind: 'postgres', db, close: () => db.destroy() };
+    const turn = await postgresTurn(location);
+    const close = async () => {
+      await turn.release();
+      await db.destroy();
+    };
+    return { kind: 'postgres', db, turn, close };
   } catch (error) {
     await db.destroy();
     throw error;
@@ -64,7 +72,7 @@ async function openFile(location: string, use: Use): Promise<Storage> {
     if (onDisk) await copyBefore(db, location, () => migrate(db, 'sqlite'));
     else await migrate(db, 'sqlite');
     if (use === 'visit') unlock();
-    return { kind: 'sqlite', db, close };
+    return { kind: 'sqlite', db, turn: onlyTurn, close };
   } catch (error) {
     // What keeps it from closing well is told by the first error.
     await close().catch(() => undefined);

@@ -1,27 +1,40 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, expect, it } from 'vitest';
-import { describeDatabases } from '../../test/databases.ts';
+import { expect, it } from 'vitest';
+import { describeStored, type TestDatabase } from '../../test/databases.ts';
 import { TestServer } from '../../test/server.ts';
-import { openStorage } from './database.ts';
-import { sweep } from './maintenance.ts';
+import { openStorage, type Storage } from './database.ts';
 
-const folder = mkdtempSync(join(tmpdir(), 'passage-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const day = 86_400;
 
-describeDatabases('Sweeping', (make) => {
+describeStored('Clean-up', (make) => {
+  const start = async () => {
+    let database: TestDatabase | undefined;
+    const server = await TestServer.start(
+      async () => {
+        database = await make();
+        return database;
+      },
+      { rateLimits: {} },
+    );
+    // Not seen through the APIs, which say of what has expired that it does not exist.
+    return { server, storage: await openStorage(database?.location ?? '') };
+  };
+  const count = async ({ db }: Storage, table: 'limits' | 'users') =>
+    Number(
+      (
+        await db
+          .selectFrom(table)
+          .select((rows) => rows.fn.countAll().as('count'))
+          .executeTakeFirstOrThrow()
+      ).count,
+    );
+
   it('deletes what has expired, and nothing else', async () => {
-    const database = await make();
-    // A database in memory cannot be looked into from outside.
-    const location = database.location === ':memory:' ? join(folder, 'sweep.db') : database.location;
-    const server = await TestServer.start(async () => ({ ...database, location }), { rateLimits: {} });
+    const { server, storage } = await start();
     await server.register('ada@example.com');
     await server.createLink('ada@example.com');
     await server.sendCode('ada@example.com');
     await server.auth('POST', '/login/webauthn/start', {});
-    const storage = await openStorage(location);
-    const count = async () => {
+    const counts = async () => {
       const tables = [
         'handshakes',
         'codes',
@@ -37,13 +50,79 @@ describeDatabases('Sweeping', (make) => {
       );
       return Object.fromEntries(tables.map((table, index) => [table, rows[index]?.length]));
     };
-    const before = await count();
-    await sweep(storage.db, server.now);
-    expect(await count()).toEqual(before);
-    await sweep(storage.db, server.now + 86_400_000);
-    expect(await count()).toEqual({ ...before, handshakes: 0, codes: 0, links: 0, limits: 0 });
-    await sweep(storage.db, server.now + 91 * 86_400_000);
-    expect(await count()).toMatchObject({ sessions: 0, events: 0, users: 1, devices: 1 });
+    const before = await counts();
+    await server.server.runScheduled();
+    expect(await counts()).toEqual(before);
+    server.advance(day);
+    await server.server.runScheduled();
+    expect(await counts()).toEqual({ ...before, handshakes: 0, codes: 0, links: 0, limits: 0 });
+    server.advance(90 * day);
+    await server.server.runScheduled();
+    expect(await counts()).toMatchObject({ sessions: 0, events: 0, users: 1, devices: 1 });
+    await storage.close();
+    await server[Symbol.asyncDispose]();
+  });
+
+  it('deletes more rows than one statement takes', async () => {
+    const { server, storage } = await start();
+    const rows = Array.from({ length: 2_500 }, (_, index) => ({
+      id: `${index}`,
+      count: 1,
+      resets_at: server.now - (index < 2_400 ? 0 : -1),
+    }));
+    for (let first = 0; first < rows.length; first += 500) {
+      await storage.db
+        .insertInto('limits')
+        .values(rows.slice(first, first + 500))
+        .execute();
+    }
+    await server.server.runScheduled();
+    expect(await count(storage, 'limits')).toBe(100);
+    await storage.close();
+    await server[Symbol.asyncDispose]();
+  });
+
+  it('deletes sign-ups that nobody finished for 30 days, and no other user', async () => {
+    const { server, storage } = await start();
+    const signUp = (identifier: string) => server.sendCode(identifier, 'register');
+    const list = async () =>
+      (await server.manage('GET', '/users?limit=500')).body.users
+        .map(({ email }: { email: string }) => email.split('@')[0])
+        .sort();
+    const { otpId, code } = await signUp('finished@example.com');
+    await server.session('POST', '/otp/activate', { otp_id: otpId, otp: code });
+    await signUp('unfinished@example.com');
+    await signUp('known@example.com');
+    await signUp('linked@example.com');
+    await signUp('returning@example.com');
+    await signUp('deactivated@example.com');
+    const { users } = (await server.manage('GET', '/users')).body;
+    const idOf = (name: string) => users.find((user: { email: string }) => user.email.startsWith(name)).id;
+    await server.manage('PATCH', `/users/${idOf('known')}`, { email: 'known@example.com' });
+    await server.manage('PATCH', `/users/${idOf('deactivated')}/deactivate`);
+    await server.createLink('linked@example.com', { ttl: 5 });
+    await server.manage('POST', '/users', { email: 'made@example.com' });
+    await server.server.apps.importUsers(server.appId, [
+      { email: 'imported@example.com', status: 'pending' },
+    ]);
+    await server.register('passkey@example.com');
+
+    server.advance(30 * day - 1);
+    await server.server.runScheduled();
+    expect(await list()).toContain('unfinished');
+    server.advance(day);
+    // Whose code is on its way.
+    await signUp('returning@example.com');
+    await signUp('new@example.com');
+    await server.server.runScheduled();
+    const kept = ['deactivated', 'finished', 'imported', 'known', 'linked', 'made', 'new', 'passkey'];
+    expect(await list()).toEqual([...kept, 'returning']);
+    expect(server.log.filter((line) => line.includes('signups.deleted'))).toEqual([
+      'Event {"count":1,"event":"signups.deleted"}',
+    ]);
+    server.advance(day);
+    await server.server.runScheduled();
+    expect(await list()).toEqual(kept);
     await storage.close();
     await server[Symbol.asyncDispose]();
   });

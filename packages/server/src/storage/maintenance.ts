@@ -1,4 +1,5 @@
-import { sql } from 'kysely';
+import { setImmediate } from 'node:timers/promises';
+import { type Kysely, sql } from 'kysely';
 import { bindSecret } from './binding.ts';
 import type { Queries, Storage } from './database.ts';
 import type { Secrets } from './secrets.ts';
@@ -32,23 +33,116 @@ export async function changeSecret(storage: Storage, keys: SealedKeys, next: Sec
 /** How long events are kept: 90 days, in milliseconds. */
 const eventLifetime = 90 * 86_400_000;
 
-/** Deletes what has expired. */
-export async function sweep(queries: Queries, now: number): Promise<void> {
-  // Used ones have the time below zero.
-  await queries
-    .deleteFrom('handshakes')
-    .where('expires_at', '<=', now)
-    .where('expires_at', '>=', -now)
-    .execute();
-  await queries.deleteFrom('codes').where('expires_at', '<=', now).execute();
-  await queries.deleteFrom('links').where('expires_at', '<=', now).execute();
-  await queries.deleteFrom('sessions').where('expires_at', '<=', now).execute();
-  await queries.deleteFrom('limits').where('resets_at', '<=', now).execute();
+/** How long a sign-up may stay unfinished: 30 days, in milliseconds. */
+const signupLifetime = 30 * 86_400_000;
+
+/** Rows that one statement deletes: no lock is held for long, and requests get their turn in between. */
+const batchSize = 1_000;
+
+/** Tables whose rows expire, each with its key and the column of the time. */
+const expiring = [
+  ['handshakes', 'id_hash', 'expires_at'],
+  ['codes', 'id_hash', 'expires_at'],
+  ['links', 'id_hash', 'expires_at'],
+  ['sessions', 'id', 'expires_at'],
+  ['limits', 'id', 'resets_at'],
+] as const;
+
+/** Queries of tables whose names are values. */
+type AnyTable = Kysely<Record<string, Record<string, string | number>>>;
+
+/**
+ * Deletes what has expired.
+ *
+ * @param signal Ends the work between two batches. The rest is deleted the next time.
+ */
+export async function sweep(queries: Queries, now: number, signal?: AbortSignal): Promise<void> {
+  // Handshakes that were used have the time below zero.
+  for (const [table, key, time] of expiring)
+    await deleteBetween(queries, table, key, time, -now, now, signal);
+  await deleteBetween(queries, 'events', 'id', 'created_at', 0, now - eventLifetime, signal);
   await queries.deleteFrom('signing_keys').where('retires_at', '<=', now).execute();
-  await queries
-    .deleteFrom('events')
-    .where('created_at', '<=', now - eventLifetime)
-    .execute();
+}
+
+function deleteBetween(
+  queries: Queries,
+  table: string,
+  key: string,
+  time: string,
+  from: number,
+  until: number,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  const any = queries as unknown as AnyTable;
+  const rows = any
+    .selectFrom(table)
+    .select(key)
+    .where(time, '>=', from)
+    .where(time, '<=', until)
+    .limit(batchSize);
+  const deletion = any.deleteFrom(table).where(key, 'in', rows);
+  return inBatches(() => deletion.executeTakeFirst(), signal);
+}
+
+/**
+ * Deletes users who began to sign up and never finished: they have proven nothing, have no passkey, and nothing of theirs is under way.
+ * Those whom a back end or an import made stay, and so do those whom a back end has changed since.
+ *
+ * @returns How many there were.
+ */
+export async function deleteUnfinishedSignups(
+  queries: Queries,
+  now: number,
+  signal?: AbortSignal,
+): Promise<number> {
+  const apps = await queries.selectFrom('apps').select('id').execute();
+  let count = 0;
+  for (const { id } of apps) {
+    const unfinished = unfinishedSignups(queries, id, now - signupLifetime);
+    const deletion = queries.deleteFrom('users').where('app_id', '=', id).where('id', 'in', unfinished);
+    count += await inBatches(() => deletion.executeTakeFirst(), signal);
+  }
+  return count;
+}
+
+function unfinishedSignups(queries: Queries, appId: string, until: number) {
+  const without = (['devices', 'sessions', 'codes', 'links', 'handshakes'] as const).map((table) => {
+    const rows = (queries as unknown as AnyTable).selectFrom(table).select('user_id');
+    return rows
+      .whereRef(`${table}.app_id`, '=', 'users.app_id')
+      .whereRef(`${table}.user_id`, '=', 'users.id');
+  });
+  return queries
+    .selectFrom('users')
+    .select('id')
+    .where('app_id', '=', appId)
+    .where('status', '=', 'pending')
+    .where('created_at', '<=', until)
+    .where('updated_at', '<=', until)
+    .where('origin', '=', 'signup')
+    .where('login_count', '=', 0)
+    .where('external_id', '=', '')
+    .where('email_verified', '=', 0)
+    .where('phone_verified', '=', 0)
+    .where('email_proven_at', 'is', null)
+    .where('phone_proven_at', 'is', null)
+    .where((where) => where.and(without.map((rows) => where.not(where.exists(rows)))))
+    .limit(batchSize);
+}
+
+/** Deletes batch after batch, until one is not full. */
+async function inBatches(
+  deleteBatch: () => Promise<{ numDeletedRows: bigint }>,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  let count = 0;
+  for (;;) {
+    const deleted = Number((await deleteBatch()).numDeletedRows);
+    count += deleted;
+    if (deleted < batchSize || signal?.aborted) return count;
+    // SQLite works in this thread: requests come in between.
+    await setImmediate();
+  }
 }
 
 /**

@@ -3,6 +3,7 @@ import { type Kysely, sql, type Transaction } from 'kysely';
 import tables from './migrations/0001-tables.sql?raw';
 import accounts from './migrations/0002-accounts.sql?raw';
 import proof from './migrations/0003-proof.sql?raw';
+import schedule from './migrations/0004-schedule.sql?raw';
 import type { DatabaseKind, Schema } from './schema.ts';
 
 interface Migration {
@@ -20,6 +21,7 @@ const migrations: readonly Migration[] = [
   { name: '0001-tables', text: tables },
   { name: '0002-accounts', text: accounts },
   { name: '0003-proof', text: proof },
+  { name: '0004-schedule', text: schedule },
 ];
 
 /** Checksum of the first migration while migrations had numbers, and checksums of what Kysely compiled. */

@@ -1,0 +1,33 @@
+import type { Service } from '../service.ts';
+import { requireApp } from './apps.ts';
+
+const day = 86_400_000;
+
+/** Makes new signing keys for apps whose newest is older than the option `signingKeyRotation` says. Without it, none. */
+export async function rotateSigningKeys(service: Service, signal: AbortSignal): Promise<void> {
+  const { signingKeyRotation: days, logger } = service.options;
+  if (days === undefined) return;
+  for (const { appId } of await listOldKeys(service, days)) {
+    if (signal.aborted) return;
+    const { settings } = await requireApp(service, appId);
+    const than = service.clock() - days * day;
+    const made = await service.keys.rotateOlder(appId, settings.sessionTimeoutLength * 60, than);
+    if (made) logger.info({ app: appId, key: made.id, event: 'signing_key.rotated' }, 'Event');
+  }
+}
+
+/** Lists the apps whose newest signing key is of that age, in days, or more. */
+export async function listOldKeys({ db, clock }: Service, days: number) {
+  const now = clock();
+  const rows = await db
+    .selectFrom('signing_keys')
+    .select(['app_id', 'created_at'])
+    .where('retires_at', 'is', null)
+    .where('created_at', '<=', now - days * day)
+    .orderBy('created_at')
+    .execute();
+  return rows.map(({ app_id, created_at }) => ({
+    appId: app_id,
+    age: Math.floor((now - created_at) / day),
+  }));
+}

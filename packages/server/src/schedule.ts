@@ -1,0 +1,126 @@
+import { rotateSigningKeys } from './apps/rotation.ts';
+import type { Service } from './service.ts';
+import { deleteUnfinishedSignups, sweep } from './storage/maintenance.ts';
+
+/** Work that one of the processes does, again and again. */
+interface Job {
+  /** Names it in the log and in metrics. */
+  name: string;
+  /** Time between two beginnings, in milliseconds. */
+  every: number;
+  /** May be cut off at any time, and begun by another process before it has ended here. Ends early when the signal says so. */
+  work(service: Service, signal: AbortSignal): Promise<void>;
+}
+
+const minute = 60_000;
+const hour = 60 * minute;
+
+/** All scheduled work. Jobs run beside each other. */
+const jobs: readonly Job[] = [
+  {
+    name: 'clean-up',
+    every: 10 * minute,
+    work: ({ db, clock }, signal) => sweep(db, clock(), signal),
+  },
+  {
+    name: 'unfinished-signups',
+    every: 24 * hour,
+    async work({ db, clock, options: { logger } }, signal) {
+      const count = await deleteUnfinishedSignups(db, clock(), signal);
+      if (count > 0) logger.info({ count, event: 'signups.deleted' }, 'Event');
+    },
+  },
+  { name: 'signing-keys', every: hour, work: rotateSigningKeys },
+];
+
+/** How often a process looks whether it is its turn and something is due, in milliseconds. */
+const interval = 5_000;
+
+/** Names of the jobs that ran. Both are empty when another process has the turn, or nothing was due. */
+export interface ScheduledRun {
+  readonly completed: readonly string[];
+  readonly failed: readonly string[];
+}
+
+export interface Schedule {
+  /** Runs what is due from now on, by itself. */
+  start(): void;
+  /**
+   * Runs what is due, once.
+   *
+   * @throws Error while the database does not answer
+   */
+  run(): Promise<ScheduledRun>;
+  /** Waits for the jobs under way. */
+  close(): Promise<void>;
+}
+
+export function createSchedule(service: Service): Schedule {
+  const { clock, metrics, storage, options } = service;
+  const begun = new Map<string, number>();
+  const underWay = new Map<string, Promise<boolean>>();
+  const stop = new AbortController();
+  let turn: Promise<boolean> = Promise.resolve(false);
+  let timer: NodeJS.Timeout | undefined;
+  let away = false;
+
+  const takeTurn = () => {
+    // One after the other: the turn has one connection.
+    turn = turn.catch(() => false).then(() => !stop.signal.aborted && storage.turn.take());
+    return turn;
+  };
+  const isDue = ({ name, every }: Job) => {
+    const last = begun.get(name);
+    const now = clock();
+    return !underWay.has(name) && (last === undefined || now - last >= every || now < last);
+  };
+  const attempt = async ({ name, work }: Job) => {
+    begun.set(name, clock());
+    try {
+      await work(service, stop.signal);
+      metrics.jobSuccess.set({ job: name }, clock() / 1000);
+      return true;
+    } catch (error) {
+      metrics.jobFailures.inc({ job: name });
+      options.logger.error({ job: name, reason: (error as Error).message }, 'Scheduled job failed');
+      return false;
+    }
+  };
+
+  const run = async (): Promise<ScheduledRun> => {
+    if (!(await takeTurn())) return { completed: [], failed: [] };
+    for (const job of jobs.filter(isDue)) {
+      const ended = attempt(job).finally(() => underWay.delete(job.name));
+      underWay.set(job.name, ended);
+    }
+    const names = [...underWay.keys()];
+    const succeeded = await Promise.all(underWay.values());
+    return {
+      completed: names.filter((_, index) => succeeded[index]),
+      failed: names.filter((_, index) => !succeeded[index]),
+    };
+  };
+  const tick = async () => {
+    try {
+      await run();
+      away = false;
+    } catch (error) {
+      // Told once: the database may be away for hours.
+      if (!away) options.logger.warn({ reason: (error as Error).message }, 'Scheduled work has to wait');
+      away = true;
+    }
+  };
+
+  return {
+    run,
+    start() {
+      timer = setInterval(() => void tick(), interval).unref();
+    },
+    async close() {
+      clearInterval(timer);
+      stop.abort();
+      await turn.catch(() => false);
+      await Promise.all(underWay.values());
+    },
+  };
+}
