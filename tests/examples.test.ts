@@ -87,6 +87,15 @@ it.each(frameworks)('examples/%s brings its own Passage server where none is nam
   expect(await app.get('/me')).toMatchObject({ status: 401, challenge: 'Bearer' });
 });
 
+it('examples/community brings its own Passage server, with pages that name it', async () => {
+  await using app = await run('community', {});
+  expect((await app.get('/passage/livez')).status).toBe(200);
+  const { status, body } = await app.get('/login');
+  expect([status, body]).toEqual([200, expect.stringMatching(/<passage-auth app-id="[0-9a-f]{24}"/)]);
+  expect(body).toMatch(/src="http:\/\/localhost:\d+\/passage\/passage-redirect\.js"/);
+  expect(await app.get('/api/me')).toMatchObject({ status: 401, challenge: 'Bearer' });
+});
+
 it.each(frameworks)('examples/%s asks for keys only, with PASSAGE_LOAD_USER=false', async (framework) => {
   await using passage = await startPassage({ port: 0 });
   const { headers, userId } = await passage.signIn('ada@example.com');

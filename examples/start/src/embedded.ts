@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createPassageServer, type PassageServer } from '@passage-auth/server';
+import { type AppSettings, createPassageServer, type PassageServer } from '@passage-auth/server';
 
 /** What the embedded server must find again at its next start. */
 interface Keys {
@@ -16,7 +16,7 @@ const folder = '.passage';
  *
  * Its users and passkeys are kept in `.passage/`, so that they survive a restart.
  */
-export async function startEmbedded(port: number): Promise<PassageServer> {
+export async function startEmbedded(port: number, settings: AppSettings): Promise<PassageServer> {
   const { secret, appId, apiKey } = readKeys();
   const origin = `http://localhost:${port}`;
   const baseUrl = `${origin}/passage`;
@@ -24,10 +24,10 @@ export async function startEmbedded(port: number): Promise<PassageServer> {
     baseUrl,
     secret,
     database: `${folder}/passage.db`,
-    app: { id: appId, apiKey, name: 'Example', authOrigin: origin },
+    app: { id: appId, apiKey, name: 'Example', authOrigin: origin, ...settings },
   });
   // The app was made at the first start, perhaps for another port.
-  await server.apps.update(appId, { authOrigin: origin });
+  await server.apps.update(appId, { authOrigin: origin, ...settings });
   Object.assign(process.env, { PASSAGE_BASE_URL: baseUrl, PASSAGE_APP_ID: appId, PASSAGE_API_KEY: apiKey });
   console.log(`No PASSAGE_BASE_URL is set: Passage runs in this process. Its data is in ${folder}/,`);
   console.log('and the codes and links that it would send to users are printed here.');

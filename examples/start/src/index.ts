@@ -4,6 +4,7 @@
  * @module
  */
 import { createServer, type RequestListener, type Server } from 'node:http';
+import type { AppSettings, PassageServer } from '@passage-auth/server';
 
 const variables = ['APP_ID', 'API_KEY', 'BASE_URL', 'AUTH_URL', 'API_URL', 'ISSUER'].map(
   (name) => `PASSAGE_${name}`,
@@ -12,23 +13,27 @@ const variables = ['APP_ID', 'API_KEY', 'BASE_URL', 'AUTH_URL', 'API_URL', 'ISSU
 /**
  * Serves an example until the process is told to stop, or stops it with one line that says what is wrong.
  *
- * @param load Loads the app. Called when the environment names a Passage server.
+ * @param load Loads the app. Called when the environment names a Passage server, which may be `embedded` in this process.
+ * @param settings What the embedded server's app needs besides an origin.
  */
-export async function start(load: () => Promise<RequestListener>): Promise<void> {
+export async function start(
+  load: (passage: { embedded: boolean }) => Promise<RequestListener>,
+  settings: AppSettings = {},
+): Promise<void> {
   try {
     const port = readPort(process.env.PORT || '3000');
     // Express shows stack traces to clients otherwise.
     process.env.NODE_ENV ??= 'production';
-    let answer: RequestListener = (_req, res) => res.writeHead(503, { 'Retry-After': '1' }).end();
+    let passage: PassageServer | undefined;
+    let app: RequestListener = (_req, res) => res.writeHead(503, { 'Retry-After': '1' }).end();
     // The port comes first: a second start by mistake must not touch the data of the first.
-    const server = await listen(port, (req, res) => answer(req, res));
-    const configured = variables.some((name) => process.env[name]);
-    const passage = configured ? undefined : await (await import('./embedded.ts')).startEmbedded(port);
-    const app = await load();
-    answer = (req, res) => {
+    const server = await listen(port, (req, res) => {
       if (passage && /^\/passage(?:[/?]|$)/.test(req.url ?? '')) passage.handler(req, res);
       else app(req, res);
-    };
+    });
+    const embedded = !variables.some((name) => process.env[name]);
+    if (embedded) passage = await (await import('./embedded.ts')).startEmbedded(port, settings);
+    app = await load({ embedded });
     stopOnSignal(server, async () => passage?.close());
     console.log(`Ready at http://localhost:${port} (Ctrl+C stops it)`);
   } catch (error) {
