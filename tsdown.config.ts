@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { readdirSync, readFileSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
 import { defineConfig, type UserConfig } from 'tsdown';
 
 // Vite's `?raw`, which the tests get from Vite itself: a file as text, so that the package reads no files at run time.
@@ -38,6 +38,36 @@ const required: UserConfig['plugins'] = {
     ),
 };
 
+// Loading the many small files of these took a third of a server's start. Declarations go on importing zod.
+const inline = (id: string, importer = '') =>
+  /\/packages\/server\/src\/.*(?<!\.d)\.ts$/.test(importer.replaceAll('\\', '/')) &&
+  /^(?:kysely|zod)(?:\/|$)/.test(id);
+
+// What their licenses ask of those who pass copies on.
+const licenses: UserConfig['plugins'] = {
+  name: 'licenses',
+  generateBundle(options, bundle) {
+    const modules = Object.values(bundle).flatMap((file) => (file.type === 'chunk' ? file.moduleIds : []));
+    const folders = modules.map(
+      (id) => /^.*[\\/]node_modules[\\/](?:@[^\\/]+[\\/])?[^\\/]+/.exec(id)?.[0] ?? '',
+    );
+    const texts = [...new Set(folders)]
+      .filter(Boolean)
+      .sort()
+      .map((folder) => {
+        const file = readdirSync(folder).find((name) => /^licen[cs]e/i.test(name));
+        if (!file) throw new Error(`${folder} has no license to copy`);
+        return `${basename(folder)}\n\n${readFileSync(join(folder, file), 'utf8').trim()}\n`;
+      });
+    if (texts.length > 0)
+      this.emitFile({
+        type: 'asset',
+        fileName: `licenses.${options.format}.txt`,
+        source: texts.join('\n\n'),
+      });
+  },
+};
+
 // How long each plugin took is of no use to who builds.
 const checks = { pluginTimings: false };
 
@@ -48,7 +78,8 @@ export default defineConfig([
     format: 'esm',
     dts: true,
     checks,
-    plugins: raw,
+    plugins: [raw, licenses],
+    deps: { alwaysBundle: inline, onlyBundle: false },
     // Not among `plugins`, which tsdown leaves out where it makes the declarations of CommonJS.
     outputOptions: { plugins: structural },
   },
@@ -58,12 +89,15 @@ export default defineConfig([
     format: 'cjs',
     dts: true,
     checks,
-    plugins: [raw, required],
+    plugins: [raw, required, licenses],
     clean: false,
     // Jest cannot load what CommonJS imports dynamically.
     outputOptions: { exports: 'named', dynamicImportInCjs: false, plugins: structural },
     // jose has no CommonJS build, and Jest cannot `require` ES modules: the CommonJS files carry their own copy.
-    deps: { alwaysBundle: [/^jose(\/|$)/], onlyBundle: false },
+    deps: {
+      alwaysBundle: (id, importer) => /^jose(\/|$)/.test(id) || inline(id, importer),
+      onlyBundle: false,
+    },
   },
   {
     workspace: { include: ['examples/*'], exclude: ['**/node_modules/**', 'examples/{deploy,start}'] },

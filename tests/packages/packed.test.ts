@@ -70,8 +70,25 @@ describe.each(names)('the tarball of %s', (name) => {
     expect(files).toEqual(expect.arrayContaining(required));
     const others = files.filter((file) => !required.includes(file));
     // Parts of the server that are loaded only when used: chunks, whose names end with a hash.
-    const allowed = name === 'server' ? /^dist\/(cli\.(mjs|d\.mts)|[\w-]+-[\w-]{8}\.[cm]js)$/ : /^$/;
-    expect(others.filter((file) => !allowed.test(file))).toEqual([]);
+    const parts = name === 'server' ? /^dist\/(cli\.(mjs|d\.mts)|[\w-]+-[\w-]{8}\.[cm]js)$/ : /^$/;
+    const unexpected = others.filter((file) => !parts.test(file) && !/^dist\/licenses\.\w+\.txt$/.test(file));
+    expect(unexpected).toEqual([]);
+  });
+
+  it('has the license of whatever was copied into it', () => {
+    const texts = { cjs: /\.cjs$/, es: /\.mjs$/ };
+    for (const [format, pattern] of Object.entries(texts)) {
+      const files = readdirSync(installed(name, 'dist')).filter((file) => pattern.test(file));
+      const copied = files.flatMap((file) => [
+        ...readFileSync(installed(name, `dist/${file}`), 'utf8').matchAll(
+          /#region .*node_modules\/([\w-]+)\//g,
+        ),
+      ]);
+      const names = [...new Set(copied.map(([, one]) => one))].sort();
+      const licenses =
+        names.length > 0 ? readFileSync(installed(name, `dist/licenses.${format}.txt`), 'utf8') : '';
+      expect(licenses.match(/^[\w-]+(?=\n\n)/gm) ?? [], format).toEqual(expect.arrayContaining(names));
+    }
   });
 
   it('names no folder of the machine that built it', () => {

@@ -37,7 +37,7 @@ function checkOptions(options: StartOptions): void {
 
 /**
  * Starts a Passage server in memory, with one app and no users. Nothing is shared with other servers but the signing
- * key, which a process makes once.
+ * key, which is made once and kept in a cache folder of the user.
  *
  * @throws TypeError if an option is unknown or invalid
  * @example

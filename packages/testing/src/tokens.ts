@@ -1,5 +1,6 @@
 import { generateKeyPair, type KeyObject, randomBytes, sign } from 'node:crypto';
 import { promisify } from 'node:util';
+import { keepKey } from './keycache.ts';
 
 /** An RSA key that signs tokens. */
 export interface SigningKey {
@@ -11,8 +12,8 @@ export interface SigningKey {
 /** Members to put into a part of a token, or to leave out of it when `undefined`. */
 export type Changes = Readonly<Record<string, unknown>>;
 
-/** The key of every app that the kit starts. Making one takes longer than all else, so a process makes it once. */
-export const appKey = once(createSigningKey);
+/** The key of every app that the kit starts. Making one takes longer than all else, so a user of a machine makes it once. */
+export const appKey = once(() => keepKey(createSigningKey));
 
 /** A key that no app of the kit publishes but the "other app" of the gallery. */
 export const foreignKey = once(createSigningKey);

@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline/promises';
 import { parseArgs } from 'node:util';
-import pino from 'pino';
+import type { Logger } from 'pino';
 import { version } from '../../package.json';
 import { outbox } from '../delivery/outbox.ts';
 import { type Environment, readEnvironment } from '../environment.ts';
@@ -161,7 +162,17 @@ function once<T>(make: () => T): () => T {
 const silence: ServerLogger = { info() {}, warn() {}, error() {} };
 
 function createLogger({ logLevel }: Environment, loud: boolean): ServerLogger {
-  return loud ? pino({ level: logLevel }, pino.destination(2)) : silence;
+  if (!loud) return silence;
+  // Loaded when there is something to say.
+  const log = once((): Logger => {
+    const { pino }: typeof import('pino') = createRequire(import.meta.url)('pino');
+    return pino({ level: logLevel }, pino.destination(2));
+  });
+  return {
+    info: (fields, text) => log().info(fields, text),
+    warn: (fields, text) => log().warn(fields, text),
+    error: (fields, text) => log().error(fields, text),
+  };
 }
 
 /** A command that is to find something must not make an empty database of a mistyped path. */
