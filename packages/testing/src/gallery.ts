@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto';
 import type { PassageErrorCode, TokenRejection } from '@passage-auth/core';
-import { type Changes, decodeJwt, encode, foreignKey, type SigningKey, signJwt } from './tokens.ts';
+import type { SigningKey } from './keycache.ts';
+import { type Changes, decodeJwt, encode, foreignKey, signJwt } from './tokens.ts';
 
 /** A token that must be refused, with the answer it must get. */
 export interface BadToken {

@@ -2,7 +2,13 @@ import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
 import { lstat, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
-import type { SigningKey } from './tokens.ts';
+
+/** An RSA key that signs tokens. */
+export interface SigningKey {
+  readonly kid: string;
+  readonly privateKey: KeyObject;
+  readonly publicKey: KeyObject;
+}
 
 /**
  * Reads the key that an earlier process of this user made, or makes one and keeps it. It signs tokens of servers in memory

@@ -6,8 +6,9 @@ import type { AuthenticatorOptions } from './authenticator.ts';
 import { type Clock, type Duration, millisecondsOf } from './clock.ts';
 import { Device } from './device.ts';
 import { type BadToken, createGallery } from './gallery.ts';
+import type { SigningKey } from './keycache.ts';
 import type { Listener } from './listener.ts';
-import { type Changes, decodeJwt, foreignKey, privateJwkOf, type SigningKey, signJwt } from './tokens.ts';
+import { type Changes, decodeJwt, foreignKey, privateJwkOf, signJwt } from './tokens.ts';
 import type { Fault, FaultKind, Target, Traffic } from './traffic.ts';
 
 /** @internal */

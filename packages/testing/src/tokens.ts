@@ -1,13 +1,6 @@
 import { generateKeyPair, type KeyObject, randomBytes, sign } from 'node:crypto';
 import { promisify } from 'node:util';
-import { keepKey } from './keycache.ts';
-
-/** An RSA key that signs tokens. */
-export interface SigningKey {
-  readonly kid: string;
-  readonly privateKey: KeyObject;
-  readonly publicKey: KeyObject;
-}
+import { keepKey, type SigningKey } from './keycache.ts';
 
 /** Members to put into a part of a token, or to leave out of it when `undefined`. */
 export type Changes = Readonly<Record<string, unknown>>;
