@@ -1,7 +1,8 @@
-import { decodeJwt } from 'jose';
+import { createPrivateKey } from 'node:crypto';
+import { decodeJwt, decodeProtectedHeader, SignJWT } from 'jose';
 import { expect, it } from 'vitest';
 import { describeStored } from '../../test/databases.ts';
-import { type Answer, TestServer } from '../../test/server.ts';
+import { type Answer, signingKey, TestServer } from '../../test/server.ts';
 
 const ada = 'ada@example.com';
 const mallory = 'mallory@evil.example';
@@ -178,6 +179,33 @@ describeStored('Attacks on sessions', (make) => {
     }
     expect((await server.auth('PATCH', device, rename, { token: kept.token })).status).toBe(200);
     expect(await changeCredentials(server, kept.token, deviceId)).toEqual([200, 200, 200, 200]);
+  });
+
+  it.each([
+    ['has no session', { sid: undefined }, false],
+    ['has an empty session', { sid: '' }, false],
+    ['has a session and was signed by hand', {}, true],
+  ])('7: an access token of an older version that %s', async (_, change, good) => {
+    await using server = await TestServer.start(make);
+    const { token, id, deviceId } = await enroll(server, ada);
+    const key = createPrivateKey({ key: { ...signingKey }, format: 'jwk' });
+    const header = decodeProtectedHeader(token) as { alg: string };
+    const old = await new SignJWT({ ...decodeJwt(token), ...change }).setProtectedHeader(header).sign(key);
+    expect((await server.auth('GET', '/currentuser', undefined, { token: old })).status).toBe(200);
+    const { body } = await server.auth('POST', '/currentuser/devices/start', {}, { token });
+    const finish = {
+      user_id: id,
+      handshake_id: body.handshake.id,
+      handshake_response: await server.authenticator().create(body.handshake.challenge.publicKey),
+    };
+    const others = [
+      await server.auth('POST', '/currentuser/devices/finish', finish, { token: old }),
+      await server.auth('PATCH', '/currentuser/user-metadata', { user_metadata: {} }, { token: old }),
+      await server.auth('PATCH', `/currentuser/devices/${deviceId}`, { friendly_name: 'x' }, { token: old }),
+    ];
+    expect(others.map(({ status }) => status)).toEqual(good ? [201, 200, 200] : [401, 401, 401]);
+    const changed = good ? [200, 200, 200, 200] : [401, 401, 401, 401];
+    expect(await changeCredentials(server, old, deviceId)).toEqual(changed);
   });
 
   it('7: a session without refresh tokens is a session: it lives as long as its token, and can be ended', async () => {
