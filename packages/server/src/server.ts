@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
 import { createAdministration, createFirstApp, type PassageApps } from './apps/administration.ts';
 import { StoredKeys } from './apps/keys.ts';
 import { warnOfAddresses } from './apps/origins.ts';
@@ -15,7 +16,7 @@ import { relatedOriginsPath } from './http/system.ts';
 import { type PassageServerOptions, readSecret, resolveOptions } from './options.ts';
 import { createHttp } from './router.ts';
 import { createSchedule, type Schedule, type ScheduledRun } from './schedule.ts';
-import type { Service } from './service.ts';
+import { type Service, track } from './service.ts';
 import { backUp } from './storage/backup.ts';
 import { requireSecret } from './storage/binding.ts';
 import { openStorage, type Use } from './storage/database.ts';
@@ -36,7 +37,10 @@ export interface PassageServer {
     port?: number | undefined;
     host?: string | undefined;
   }): Promise<{ url: string; port: number }>;
-  /** Answers requests under way, closes the port that `listen` opened, waits for scheduled work under way, and then closes the database. */
+  /**
+   * Answers requests under way, closes the port that `listen` opened, waits for scheduled work and for up to 8 seconds for messages under
+   * way, and then closes the database.
+   */
   close(): Promise<void>;
   /** App and API key that this start created because there were none. The key is not stored: save it. */
   readonly created: { appId: string; apiKey: string } | undefined;
@@ -102,6 +106,7 @@ export async function openServer(
       metrics: createMetrics(),
       clock,
       known: { apps: new Map(), apiKeys: new Map() },
+      underWay: new Set(),
     };
     await rewriteAddresses(service);
     const created = firstApp ? await createFirstApp(service) : undefined;
@@ -128,7 +133,7 @@ function assemble(
   let listener: Listener | undefined;
   let closing: Promise<void> | undefined;
 
-  const answer: PassageServer['fetch'] = async (request, connection) => {
+  const respond: PassageServer['fetch'] = async (request, connection) => {
     try {
       const url = new URL(request.url);
       if (!isPlainPath(url.pathname)) return new WireError('not_found').toResponse();
@@ -149,6 +154,8 @@ function assemble(
       return refuse(service, error).toResponse();
     }
   };
+  const answer: PassageServer['fetch'] = (request, connection) =>
+    track(service, respond(request, connection));
   const handler: PassageServer['handler'] = (req, res) =>
     void answerNode(answer, service.options.origin, req, res);
 
@@ -170,6 +177,7 @@ function assemble(
       closing ??= (async () => {
         await listener?.close();
         await schedule.close();
+        await finish(service);
         await service.storage.close();
       })();
       return closing;
@@ -181,3 +189,16 @@ function assemble(
 const topLevel = /^\/(?:(?:auth|api)\/v1\/|(?:login|livez|readyz|metrics)$)/;
 const strippedPrefix =
   'A request without the path of "baseUrl" would exist with it: the proxy in front of the server must not strip the prefix';
+
+/** Longest time to wait for requests in process and for messages, in milliseconds. */
+const patience = 8_000;
+
+/** Waits for what is under way, and what that begins. */
+async function finish({ underWay }: Service): Promise<void> {
+  const stop = new AbortController();
+  const late = delay(patience, 'late', { signal: stop.signal }).catch(() => undefined);
+  while (underWay.size > 0) {
+    if ((await Promise.race([late, Promise.allSettled(underWay)])) === 'late') break;
+  }
+  stop.abort();
+}

@@ -16,6 +16,8 @@ export interface Service {
   readonly metrics: Metrics;
   readonly clock: () => number;
   readonly known: Known;
+  /** Requests and messages that the end of the server waits for. */
+  readonly underWay: Set<Promise<unknown>>;
 }
 
 /** What was read of apps and their API keys. It counts for a second, and for longer only while the database does not answer. */
@@ -97,6 +99,14 @@ export interface Client {
   /** Absent when the server is called in process. */
   readonly ip: string | undefined;
   readonly userAgent: string;
+}
+
+/** Has the end of the server wait for some work. */
+export function track<T>({ underWay }: Service, work: Promise<T>): Promise<T> {
+  const forget = () => underWay.delete(work);
+  underWay.add(work);
+  work.then(forget, forget);
+  return work;
 }
 
 /** Issuer of an app's tokens. */

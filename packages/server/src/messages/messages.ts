@@ -1,6 +1,6 @@
 import type { Message, SecretKind } from '../delivery/delivery.ts';
 import { WireError } from '../errors.ts';
-import type { App, Service } from '../service.ts';
+import { type App, type Service, track } from '../service.ts';
 import type { UserRow } from '../storage/schema.ts';
 import type { Identifier } from '../users/identifiers.ts';
 import { findLanguage } from './language.ts';
@@ -63,8 +63,12 @@ export async function post(
   else await sent;
 }
 
-/** Hands a message over. A failure is logged and thrown on. */
-export async function deliver(service: Service, message: Message): Promise<void> {
+/** Hands a message over. A failure is logged and thrown on. The end of the server waits for it. */
+export function deliver(service: Service, message: Message): Promise<void> {
+  return track(service, send(service, message));
+}
+
+async function send(service: Service, message: Message): Promise<void> {
   const { appId: app, kind, channel } = message;
   try {
     await service.delivery.send(message);

@@ -175,6 +175,40 @@ describeDatabases('Notices', (make) => {
     expect(noticesOf(server).map(({ to }) => to)).toEqual(['a@example.com', 'b@example.com']);
   });
 
+  it('are delivered by a server that closes right after the change, and log no error', async () => {
+    const sent: string[] = [];
+    let release = () => {};
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const send = async ({ kind }: { kind: string }) => {
+      await released;
+      sent.push(kind);
+    };
+    const server = await start({ delivery: { send } });
+    const { id } = await server.signIn(ada);
+    expect((await server.manage('DELETE', `/users/${id}/tokens`)).status).toBe(200);
+    // Of this one, nobody has waited for the answer.
+    const answer = server.manage('PATCH', `/users/${id}`, { email: 'new@example.com' });
+    const closed = server.server.close();
+    expect(await Promise.race([closed.then(() => 'closed'), answer.then(() => 'answered')])).toBe('answered');
+    expect(sent).toEqual([]);
+    release();
+    await closed;
+    expect((await answer).status).toBe(200);
+    expect(sent).toEqual(['sessions_ended', 'address_changed']);
+    expect(server.log.filter((line) => !line.startsWith('Event'))).toEqual([]);
+  });
+
+  it('keep a server open for no longer than 8 seconds', async () => {
+    const server = await start({ delivery: { send: () => new Promise<void>(() => {}) } });
+    const { id } = await server.signIn(ada);
+    expect((await server.manage('DELETE', `/users/${id}/tokens`)).status).toBe(200);
+    const started = performance.now();
+    await server.server.close();
+    expect(performance.now() - started).toBeLessThan(10_000);
+  });
+
   it('succeeds although a notice cannot be delivered, and logs that without the address', async () => {
     const delivery = { send: () => Promise.reject(new Error('The mail server is away')) };
     const server = await start({ delivery });
