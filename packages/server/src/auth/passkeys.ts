@@ -11,7 +11,13 @@ import { readIdentifier } from '../users/identifiers.ts';
 import { lockUser } from '../users/users.ts';
 import { strangerView } from '../users/views.ts';
 import { countUse, insertDevice, requireAssertion, requireAttestation } from '../webauthn/devices.ts';
-import { endHandshake, startLogin, startRegistration, takeHandshake } from '../webauthn/handshakes.ts';
+import {
+  endHandshake,
+  isOutlived,
+  startLogin,
+  startRegistration,
+  takeHandshake,
+} from '../webauthn/handshakes.ts';
 
 const started = z.object({ handshake, user: publicUser.nullable() });
 const finished = z.object({ auth_result: authResult });
@@ -111,8 +117,9 @@ export const passkeyRoutes: Route[] = [
       if (body.user_id && body.user_id !== device.user_id) throw new WireError('webauthn_login_failed');
       const prove = async (trx: Queries) => {
         const user = await lockUser(trx, app.id, device.user_id);
-        const live = user && (await endHandshake(trx, taken)) && (await countUse(service, trx, device, use));
-        if (!live) throw new WireError('webauthn_login_failed');
+        const live = user && taken && !isOutlived(service, taken, user) && (await endHandshake(trx, taken));
+        if (!live || !(await countUse(service, trx, device, use)))
+          throw new WireError('webauthn_login_failed');
         const session = { method: 'passkey', deviceId: device.id, proven: device.proven === 1 } as const;
         return { user, client, event: 'webauthn.login.completed', session };
       };

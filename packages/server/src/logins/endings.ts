@@ -7,9 +7,9 @@ import type { Queries } from '../storage/database.ts';
 import type { Flag, LinkRow } from '../storage/schema.ts';
 
 /** Ends every session of a user and all that is pending. The user must be locked. */
-export async function endAll(trx: Queries, appId: string, userId: string): Promise<void> {
+export async function endAll(trx: Queries, appId: string, userId: string, now: number): Promise<void> {
   await endSessions(trx, appId, userId);
-  await endPending(trx, appId, userId);
+  await endPending(trx, appId, userId, now);
 }
 
 /**
@@ -32,7 +32,7 @@ export async function endSessions(
 
 /**
  * Ends codes, links of both APIs and begun ceremonies of a user. The user must be locked. A passkey login without an identifier is
- * nobody's until its answer, which is then held against the user.
+ * nobody's until its answer, which is then held against the time of this end.
  *
  * @param except Hash of the ID of a link that stays: the one that causes the end.
  * @param source Ends the links that were made for these only. Default is all.
@@ -41,8 +41,15 @@ export async function endPending(
   trx: Queries,
   appId: string,
   userId: string,
+  now: number,
   { except = '', source }: { except?: string | undefined; source?: LinkRow['source'] } = {},
 ): Promise<void> {
+  await trx
+    .updateTable('users')
+    .set({ ended_at: now })
+    .where('app_id', '=', appId)
+    .where('id', '=', userId)
+    .execute();
   for (const table of ['codes', 'handshakes'] as const)
     await trx.deleteFrom(table).where('app_id', '=', appId).where('user_id', '=', userId).execute();
   const links = trx

@@ -142,6 +142,7 @@ function decoyUser(service: Service, app: App, { channel, value }: Identifier): 
     email_open: 1,
     phone_open: 0,
     open_metadata: null,
+    ended_at: 0,
   };
 }
 

@@ -269,7 +269,7 @@ async function changeAddress(
   if (user[channel] !== identifier) {
     const taken = await findUserByIdentifier(trx, user.app_id, { channel, value: identifier });
     if (taken) throw new WireError('invalid_request', `${channel}: is already in use.`);
-    await endPending(trx, user.app_id, user.id, { except: id_hash });
+    await endPending(trx, user.app_id, user.id, service.clock(), { except: id_hash });
     await recordEvent(service, trx, { ...event, type: `${channel}.changed` });
   }
   const changed = await trx

@@ -47,7 +47,7 @@ export async function proveByLogin(
 
   const passkeys = app.settings.unprovenPasskeys === 'remove' ? await removePasskeys(trx, user) : 0;
   const sessions = await endSessions(trx, app.id, user.id, { proven: 0 });
-  await endPending(trx, app.id, user.id, { except: linkHash, source: 'visitor' });
+  await endPending(trx, app.id, user.id, service.clock(), { except: linkHash, source: 'visitor' });
   const address = user[other] !== null && user[`${other}_open`] === 1 ? other : undefined;
   // Whoever finishes a sign-up by its code keeps what they entered a moment ago.
   const finishes = action === 'register' && user.login_count === 0;

@@ -71,7 +71,7 @@ export const userRoutes: Route[] = [
       const userId = params.user_id ?? '';
       await service.db.transaction().execute(async (trx) => {
         if (!(await lockUser(trx, app.id, userId))) throw new WireError('user_not_found');
-        await endAll(trx, app.id, userId);
+        await endAll(trx, app.id, userId, service.clock());
         await trx.deleteFrom('users').where('app_id', '=', app.id).where('id', '=', userId).execute();
       });
       // The user's events went with the user.
@@ -154,7 +154,7 @@ export const userRoutes: Route[] = [
     async ({ service, app, params, client }) => {
       const user = await service.db.transaction().execute(async (trx) => {
         const user = await requireLocked(trx, app, params.user_id);
-        await endAll(trx, app.id, user.id);
+        await endAll(trx, app.id, user.id, service.clock());
         const type = 'sessions.revoked';
         await recordEvent(service, trx, { appId: app.id, userId: user.id, type, action: 'other', client });
         return user;
@@ -211,7 +211,7 @@ async function updateUser({ service, app, params, body, client }: RequestContext
       } as const;
       await recordEvent(service, trx, event);
     }
-    if (changes.email || changes.phone) await endPending(trx, app.id, user.id);
+    if (changes.email || changes.phone) await endPending(trx, app.id, user.id, service.clock());
     const metadata = mergeMetadata(app.settings, user.metadata, body.user_metadata, 'any');
     const open_metadata = noteOpenFields(user.open_metadata, body.user_metadata, 'known');
     const changed = await trx
@@ -247,7 +247,7 @@ async function setStatus(
       .returningAll()
       .executeTakeFirst();
     if (!user) throw new WireError('user_not_found');
-    if (status === 'inactive') await endAll(trx, app.id, user.id);
+    if (status === 'inactive') await endAll(trx, app.id, user.id, service.clock());
     const type = status === 'inactive' ? 'user.deactivated' : 'user.activated';
     await recordEvent(service, trx, { appId: app.id, userId: user.id, type, action: 'other', client });
     return { user: await changedUserView(trx, user) };

@@ -72,6 +72,8 @@ export interface UserTable {
   phone_open: Flag;
   /** Names of the metadata fields that a visitor wrote before any proof, as JSON. */
   open_metadata: string | null;
+  /** When all that was pending of the user was ended last: 0 if never. */
+  ended_at: number;
 }
 
 export type DeviceType = 'passkey' | 'security_key' | 'platform';

@@ -71,6 +71,7 @@ export function blankUser(appId: string, now: number): NewUser {
     email_open: 0,
     phone_open: 0,
     open_metadata: null,
+    ended_at: 0,
   };
 }
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { type App, rpIdOf, type Service } from '../service.ts';
 import type { Queries } from '../storage/database.ts';
-import type { Ceremony, DeviceRow, HandshakeRow } from '../storage/schema.ts';
+import type { Ceremony, DeviceRow, HandshakeRow, UserRow } from '../storage/schema.ts';
 import { randomText } from '../storage/secrets.ts';
 
 /** How long a browser may take, in milliseconds, and how long its answer is waited for. */
@@ -125,6 +125,16 @@ export async function endHandshake(trx: Queries, handshake: HandshakeRow | undef
     .where('id_hash', '=', handshake?.id_hash ?? '')
     .executeTakeFirst();
   return numDeletedRows > 0n;
+}
+
+/**
+ * Whether all that was pending of a user was ended after a login was begun. One without an identifier is nobody's until its answer, so
+ * that the end could not delete it. An end later than any ceremony of today expires was written while a clock was ahead.
+ */
+export function isOutlived({ clock }: Service, { expires_at }: HandshakeRow, { ended_at }: UserRow): boolean {
+  // Of a handshake that was used the time is below zero.
+  const begunAt = Math.abs(expires_at) - lifetime;
+  return begunAt < ended_at && ended_at <= clock() + lifetime;
 }
 
 /** Returns what the answer to a handshake is held against. */

@@ -1,0 +1,1 @@
+alter table users add column ended_at bigint not null default 0;
