@@ -98,7 +98,7 @@ export const settings = strict({
   requireIdentifierVerification: z.boolean().default(false),
   /** What happens to passkeys created before any address of their user was proven, when somebody proves one by code or link: `remove`, or `keep`, which lets a stranger who registered the address first stay in the account. Default is `remove`. */
   unprovenPasskeys: z.enum(['remove', 'keep']).default('remove'),
-  /** Whether visitors may register. Default is `true`. */
+  /** Whether visitors may register. If it is switched off, a sign-up that was begun before cannot be finished. Default is `true`. */
   publicSignup: z.boolean().default(true),
   /** Whether users may edit their profile in the official front end. Default is `true`. */
   profileManagement: z.boolean().default(true),

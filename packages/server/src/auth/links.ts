@@ -6,6 +6,8 @@ import { authResult, bodies } from '../http/schemas.ts';
 import { checkLimit, countUp } from '../limits/limits.ts';
 import { resolveUser } from '../logins/enumeration.ts';
 import { activateLink, claimLink, createLink, requireListedPath } from '../logins/links.ts';
+import { requireReplaceable } from '../logins/proof.ts';
+import { requireLiveSession } from '../logins/sessions.ts';
 import { requireMethod, requireSignup } from '../logins/signup.ts';
 import { countLoginMessage, countMessage, countSent } from '../messages/allowance.ts';
 import { post } from '../messages/messages.ts';
@@ -162,6 +164,8 @@ type VerificationBody = Pick<
 async function sendVerification(context: RequestContext<VerificationBody, unknown>, to: Identifier) {
   const { service, app, body, client } = context;
   const { user, session } = callerOf(context);
+  const live = await requireLiveSession(service, service.db, app, user.id, session.id);
+  if (user[to.channel] !== to.value) requireReplaceable(user, live, to.channel);
   const path = requireListedPath(app, body.magic_link_path);
   if (body.redirect_url && !isAllowedRedirect(app, body.redirect_url)) {
     throw new WireError('invalid_request', 'redirect_url: must be a path or an allowed URL.');

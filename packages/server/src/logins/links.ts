@@ -11,7 +11,7 @@ import { findUserByIdentifier, lockUser } from '../users/users.ts';
 import { signAccessToken } from './accesstoken.ts';
 import { endPending } from './endings.ts';
 import { logIn } from './logins.ts';
-import { proveBySession } from './proof.ts';
+import { proveBySession, requireReplaceable } from './proof.ts';
 import { type AuthResult, findLiveSession } from './sessions.ts';
 import { requireMethod } from './signup.ts';
 
@@ -267,6 +267,7 @@ async function changeAddress(
 ): Promise<void> {
   const event = { appId: user.app_id, userId: user.id, action: 'other', client } as const;
   if (user[channel] !== identifier) {
+    requireReplaceable(user, session, channel);
     const taken = await findUserByIdentifier(trx, user.app_id, { channel, value: identifier });
     if (taken) throw new WireError('invalid_request', `${channel}: is already in use.`);
     await endPending(trx, user.app_id, user.id, service.clock(), { except: id_hash });

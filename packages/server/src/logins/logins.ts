@@ -7,6 +7,7 @@ import { recordEvent } from '../users/events.ts';
 import { signAccessToken } from './accesstoken.ts';
 import { type Proof, proveByLogin } from './proof.ts';
 import { type AuthResult, openSession, type SessionStart } from './sessions.ts';
+import { isUnfinishedSignup, requireSignup } from './signup.ts';
 
 /** How somebody proved who they are. */
 export interface Login {
@@ -37,6 +38,8 @@ export async function logIn(
   const { login, session, owner } = await service.db.transaction().execute(async (trx) => {
     const login = await prove(trx);
     const { user, proof } = login;
+    // It may have been closed since the code, link or ceremony was begun.
+    if (isUnfinishedSignup(user)) requireSignup(app);
     const owner = proof && (await proveByLogin(service, trx, app, user, proof));
     const start = { ...login.session, ...(owner && { proven: owner.proven }) };
     await countLogin(service, trx, app, login);

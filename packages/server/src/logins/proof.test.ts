@@ -125,6 +125,46 @@ describeDatabases('The first proof of an address', (make) => {
     });
   });
 
+  it.each([
+    ['a link of the back end names the address', true],
+    ['nobody but the stranger knows the address', false],
+  ])('is not had by a second address where %s', async (_, invited) => {
+    await using server = await TestServer.start(make, { app });
+    const device = server.authenticator();
+    const stranger = await device.register(ada);
+    await changeAddress(server, stranger, 'phone', mallory.phone);
+    const invite = invited ? await server.createLink(ada) : undefined;
+    await logIn(server, 'code', mallory.phone);
+    const email = await server.auth('GET', `/users?identifier=${ada}`);
+    expect(email.body.user?.id).toBe(invited ? stranger.userId : undefined);
+    if (!invite) return;
+    const { token } = await server.session('PATCH', '/magic-link/activate', { magic_link: invite.secret });
+    const me = await server.auth('GET', '/currentuser', undefined, { token });
+    expect(me.body.user).toMatchObject({ id: stranger.userId, email: ada, phone: '', webauthn_devices: [] });
+    const refresh = await server.auth('POST', '/tokens', { refresh_token: stranger.refreshToken });
+    expect(refresh.status).toBe(401);
+  });
+
+  it('comes before a change of an address that the back end names', async () => {
+    await using server = await TestServer.start(make, { app });
+    const change = (session: Session, new_email: string) =>
+      server.auth('PATCH', '/currentuser/email', { new_email }, session);
+    const stranger = await server.authenticator().register(ada);
+    const asked = await askLink(server, stranger, 'email', mallory.email);
+    const invite = await server.createLink(ada);
+    expect(await change(stranger, mallory.email)).toMatchObject({
+      status: 403,
+      body: { code: 'operation_not_allowed' },
+    });
+    expect((await server.auth('PATCH', '/magic-link/activate', { magic_link: asked })).status).toBe(403);
+    // To prove the present address is no change.
+    expect((await change(stranger, ada)).status).toBe(200);
+    const own = await server.session('PATCH', '/magic-link/activate', { magic_link: invite.secret });
+    expect((await change(own, 'new@example.com')).status).toBe(200);
+    const other = await server.authenticator().register('grace@example.com');
+    expect((await change(other, 'hopper@example.com')).status).toBe(200);
+  });
+
   it('removes nothing of users that the back end and imports made', async () => {
     await using server = await TestServer.start(make, { app });
     const both = { email: ada, phone: mallory.phone };

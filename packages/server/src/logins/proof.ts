@@ -4,6 +4,7 @@
  * @module
  */
 import type { Removed } from '../delivery/delivery.ts';
+import { WireError } from '../errors.ts';
 import type { App, Service } from '../service.ts';
 import type { Queries } from '../storage/database.ts';
 import type { Channel, LoginAction, SessionRow, UserRow, UserTable } from '../storage/schema.ts';
@@ -96,6 +97,19 @@ export async function proveBySession(
       .where('user_id', '=', user.id)
       .execute();
   }
+}
+
+/**
+ * Refuses to replace an address that the back end says is the user's by means of a session that was made under no proof: its owner could be
+ * a stranger who signed up with that address, and would take away what the back end gave to the account.
+ *
+ * @throws {@link WireError} `operation_not_allowed`
+ */
+export function requireReplaceable(user: UserRow, session: SessionRow, channel: Channel): void {
+  const vouched =
+    user.origin === 'back_end' && user[`${channel}_open`] === 0 && user[`${channel}_proven_at`] === null;
+  if (session.proven === 0 && user[channel] !== null && vouched)
+    throw new WireError('operation_not_allowed', 'Log in by a code or link first to change this address');
 }
 
 async function removePasskeys(trx: Queries, { app_id, id }: UserRow): Promise<number> {

@@ -42,6 +42,7 @@ export async function replaceMetadata(queries: Queries, user: UserRow, entered: 
     .where('app_id', '=', user.app_id)
     .where('id', '=', user.id)
     .where('origin', '=', 'signup')
+    .where('status', '=', 'pending')
     .where('login_count', '=', 0)
     .execute();
 }

@@ -49,6 +49,46 @@ describeDatabases('A stranger', (make) => {
     expect(own.body.user).toMatchObject({ email: ada, phone, user_metadata: { role: 'admin' } });
   });
 
+  it.each([
+    ['', 'red'],
+    ['activate', 'blue'],
+    ['deactivate', 'blue'],
+  ])('enters no metadata into a sign-up that the back end has answered by "%s"', async (answer, color) => {
+    await using server = await TestServer.start(make, { app, enumeration: 'strict' });
+    const enter = (color: string) =>
+      server.auth('POST', '/users', { identifier: ada, user_metadata: { color } });
+    const { id } = (await enter('blue')).body.user;
+    if (answer) expect((await server.manage('PATCH', `/users/${id}/${answer}`)).status).toBe(200);
+    expect((await enter('red')).status).toBe(201);
+    const { user } = (await server.manage('GET', `/users/${id}`)).body;
+    expect(user.user_metadata).toEqual({ color });
+  });
+
+  it.each([
+    ['closed', false, [403, 403, 403]],
+    ['open', true, [200, 200, 201]],
+  ])('finishes no sign-up once it is %s', async (_, publicSignup, statuses) => {
+    await using server = await TestServer.start(make);
+    const { otpId, code } = await server.sendCode('code@example.com', 'register');
+    await server.auth('POST', '/register/magic-link', { identifier: 'link@example.com' });
+    const secret = new URL(server.messages.at(-1)?.url ?? '').searchParams.get('psg_magic_link');
+    const { body } = await startRegistration(server, ada);
+    const invite = await server.createLink('invited@example.com');
+    await server.server.apps.update(server.appId, { publicSignup });
+    const finished = [
+      await server.auth('POST', '/otp/activate', { otp_id: otpId, otp: code }),
+      await server.auth('PATCH', '/magic-link/activate', { magic_link: secret }),
+      await server.auth('POST', '/register/webauthn/finish', {
+        user_id: body.user.id,
+        handshake_id: body.handshake.id,
+        handshake_response: await server.authenticator().create(body.handshake.challenge.publicKey),
+      }),
+    ];
+    expect(finished.map(({ status }) => status)).toEqual(statuses);
+    const invited = await server.auth('PATCH', '/magic-link/activate', { magic_link: invite.secret });
+    expect(invited.status).toBe(200);
+  });
+
   it.each(['passage', 'strict'] as const)(
     'cannot enter users of the back end by passkey (%s)',
     async (enumeration) => {

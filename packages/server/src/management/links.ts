@@ -80,7 +80,7 @@ async function requireRecipient({ service, app, body }: Context): Promise<{ user
     const channel = body.channel ?? (user.email ? 'email' : 'phone');
     const value = user[channel];
     if (!value) throw new WireError('invalid_request', 'channel: the user has no such address.');
-    return { user: await adoptUser(service, user), to: { channel, value } };
+    return { user: await adoptUser(service, user, channel), to: { channel, value } };
   }
   const { email, phone } = readIdentifiers(body);
   const wanted = body.channel ?? (email ? 'email' : 'phone');
@@ -93,5 +93,5 @@ async function requireRecipient({ service, app, body }: Context): Promise<{ user
     );
   }
   const to = { channel: wanted, value };
-  return { user: await adoptUser(service, await findOrInsertUser(service, app, to)), to };
+  return { user: await adoptUser(service, await findOrInsertUser(service, app, to), wanted), to };
 }

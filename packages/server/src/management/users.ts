@@ -241,7 +241,8 @@ async function setStatus(
   return service.db.transaction().execute(async (trx) => {
     const user = await trx
       .updateTable('users')
-      .set({ status, updated_at: service.clock() })
+      // The back end knows the user from now on: what strangers enter into the sign-up counts no more.
+      .set({ status, origin: 'back_end', updated_at: service.clock() })
       .where('app_id', '=', app.id)
       .where('id', '=', params.user_id ?? '')
       .returningAll()

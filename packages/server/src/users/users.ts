@@ -1,7 +1,7 @@
 import { WireError } from '../errors.ts';
 import type { App, Service } from '../service.ts';
 import type { Queries } from '../storage/database.ts';
-import type { DeviceRow, NewUser, UserRow } from '../storage/schema.ts';
+import type { Channel, DeviceRow, NewUser, UserRow } from '../storage/schema.ts';
 import { randomText } from '../storage/secrets.ts';
 import type { Identifier } from './identifiers.ts';
 
@@ -109,16 +109,20 @@ export async function findOrInsertUser(
   return user;
 }
 
-/** Makes the user of an unfinished sign-up one of the back end, which knows who it is from now on: strangers cannot enter it. */
-export async function adoptUser(service: Service, user: UserRow): Promise<UserRow> {
-  if (user.origin === 'back_end') return user;
+/**
+ * Makes a user one of the back end, which says that an address is theirs: strangers cannot enter the sign-up from now on, nor take the
+ * address away from the account.
+ */
+export async function adoptUser(service: Service, user: UserRow, channel: Channel): Promise<UserRow> {
+  if (user.origin === 'back_end' && user[`${channel}_open`] === 0) return user;
+  const changes = { origin: 'back_end', [`${channel}_open`]: 0 } as const;
   await service.db
     .updateTable('users')
-    .set({ origin: 'back_end' })
+    .set(changes)
     .where('app_id', '=', user.app_id)
     .where('id', '=', user.id)
     .execute();
-  return { ...user, origin: 'back_end' };
+  return { ...user, ...changes };
 }
 
 export function listDevices(queries: Queries, appId: string, userId: string): Promise<DeviceRow[]> {
