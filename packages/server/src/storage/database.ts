@@ -4,7 +4,7 @@ import { backUp } from './backup.ts';
 import { failureOf } from './failure.ts';
 import { isPostgres } from './location.ts';
 import { listPending, migrate } from './migrations.ts';
-import { postgresDialect, requireConnection } from './postgres.ts';
+import { connectPostgres, requireConnection } from './postgres.ts';
 import type { DatabaseKind, Schema } from './schema.ts';
 import { finish, ImmediateSqliteDialect, lockFile, openSqlite } from './sqlite.ts';
 import { onlyTurn, postgresTurn, type Turn } from './turn.ts';
@@ -31,14 +31,17 @@ export type Use = 'serve' | 'visit';
  * @throws Error if it cannot be opened, another server has the file, or a newer version made it
  */
 export function openStorage(location: string, use: Use = 'visit'): Promise<Storage> {
-  return isPostgres(location) ? openPostgres(location) : openFile(location, use);
+  return isPostgres(location) ? openPostgres(location, use) : openFile(location, use);
 }
 
-async function openPostgres(location: string): Promise<Storage> {
-  const db = new Repeating({ dialect: await postgresDialect(location) });
+async function openPostgres(location: string, use: Use): Promise<Storage> {
+  const { dialect, limitSilence } = await connectPostgres(location);
+  const db = new Repeating({ dialect });
   try {
     await requireConnection(db, location);
     await migrate(db, 'postgres');
+    // Statements of commands may take long, as those of migrations do.
+    if (use === 'serve') limitSilence();
     const turn = await postgresTurn(location);
     const close = async () => {
       await turn.release();

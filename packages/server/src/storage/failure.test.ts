@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { connect, createServer, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sql } from 'kysely';
@@ -120,6 +120,48 @@ describe('PostgreSQL', () => {
     await server[Symbol.asyncDispose]();
     await close();
   });
+
+  // `OUTAGE_SECONDS=30` for one that takes longer.
+  it('is unavailable while packets to it vanish, serves keys meanwhile, and comes back by itself', async () => {
+    const target = new URL(postgres());
+    const sockets = new Set<Socket>();
+    const proxy = createServer((near) => {
+      const far = connect(Number(target.port || 5432), target.hostname);
+      for (const [from, to] of [
+        [near, far],
+        [far, near],
+      ] as const) {
+        sockets.add(from.on('error', () => undefined).on('close', () => to.destroy()));
+        from.on('data', (bytes) => void (vanishing || to.write(bytes)));
+      }
+    });
+    let vanishing = false;
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+    const server = await TestServer.start(async () => {
+      const { location, drop } = await makeSchema(target.href);
+      const through = new URL(location);
+      through.host = `127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+      return { location: through.href, drop };
+    });
+    const list = () => server.manage('GET', '/users');
+    const keys = () => server.auth('GET', '/.well-known/jwks.json');
+    expect((await keys()).status).toBe(200);
+    vanishing = true;
+    const over = performance.now() + 1_000 * Number(process.env.OUTAGE_SECONDS ?? 0);
+    do {
+      const answers = await Promise.all([list(), list(), list()]);
+      for (const answer of answers) {
+        expect(answer).toMatchObject(unavailable);
+        expect(answer.headers.get('Retry-After')).toBe('5');
+      }
+    } while (performance.now() < over);
+    expect((await keys()).status).toBe(200);
+    vanishing = false;
+    await expect.poll(async () => (await list()).status).toBe(200);
+    await server[Symbol.asyncDispose]();
+    for (const socket of sockets) socket.destroy();
+    proxy.close();
+  }, 120_000);
 
   it.each([
     ['at nobody', 'postgres://127.0.0.1:1/passage', '127.0.0.1:1: connect ECONNREFUSED'],

@@ -1,11 +1,25 @@
+import { Socket } from 'node:net';
 import { userInfo } from 'node:os';
 import { type Kysely, PostgresDialect } from 'kysely';
 import { loadDriver } from './driver.ts';
 import { parsePostgres } from './location.ts';
 import type { Schema } from './schema.ts';
 
-/** @param connectionString `postgres://` URL. Connections are made when they are needed. */
-export async function postgresDialect(connectionString: string): Promise<PostgresDialect> {
+/**
+ * How long a connection in use may be silent, in milliseconds. Of a database that vanishes without closing its connections, TCP alone
+ * notices nothing for a quarter of an hour.
+ */
+const longestSilence = 10_000;
+
+/** A way to PostgreSQL. Connections are opened when they are needed. */
+export interface Postgres {
+  dialect: PostgresDialect;
+  /** From now on closes connections that do not answer, so that their queries fail and the next ones get a new connection. */
+  limitSilence(): void;
+}
+
+/** @param connectionString `postgres://` URL. */
+export async function connectPostgres(connectionString: string): Promise<Postgres> {
   const { default: pg } = await loadDriver('PostgreSQL', () => import('pg'));
   pg.defaults.user ??= accountName();
   // https://github.com/brianc/node-pg-types: bigint arrives as text; times and counts stay below 2^53.
@@ -13,8 +27,16 @@ export async function postgresDialect(connectionString: string): Promise<Postgre
     getTypeParser: ((oid: number, format?: 'text') =>
       oid === pg.types.builtins.INT8 ? Number : pg.types.getTypeParser(oid, format)) as never,
   };
+  const sockets = new Set<Socket>();
+  let limit = 0;
   const pool = new pg.Pool({
     connectionString,
+    stream: () => {
+      const socket = new Socket().setTimeout(limit);
+      socket.on('timeout', () => socket.destroy()).on('close', () => sockets.delete(socket));
+      sockets.add(socket);
+      return socket;
+    },
     types,
     max: 10,
     connectionTimeoutMillis: 5_000,
@@ -25,7 +47,13 @@ export async function postgresDialect(connectionString: string): Promise<Postgre
   pool.on('error', () => undefined);
   // Nor one lost while in use, between two queries: the pool listens to idle ones only.
   pool.on('connect', (client) => client.on('error', () => undefined));
-  return new PostgresDialect({ pool });
+  return {
+    dialect: new PostgresDialect({ pool }),
+    limitSilence() {
+      limit = longestSilence;
+      for (const socket of sockets) socket.setTimeout(limit);
+    },
+  };
 }
 
 /** libpq's default, which this driver has only where the shell sets USER. A user ID of a container may have no name. */
