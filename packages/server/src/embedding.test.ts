@@ -130,10 +130,18 @@ describe('on its own port', () => {
     const { port, url } = await server.listen({ port: 0, host: '127.0.0.1' });
     expect(url).toBe(baseUrl);
     await expectWorking(server, `http://127.0.0.1:${port}`);
-    const pending = Array.from({ length: 50 }, () => fetch(`http://127.0.0.1:${port}/passage/readyz`));
+    const get = (path: string) => fetch(`http://127.0.0.1:${port}/passage${path}`);
+    const keys = `/auth/v1/apps/${server.created?.appId}/.well-known/jwks.json`;
+    expect((await get('/readyz')).status).toBe(200);
+    const pending = Array.from({ length: 50 }, () => get(keys));
     const begun = Date.now();
-    const [answers] = await Promise.all([Promise.all(pending), server.close()]);
+    const closed = server.close();
+    const ready = await get('/readyz');
+    const answers = await Promise.all(pending);
+    await closed;
     expect(answers.map(({ status }) => status)).toEqual(Array(50).fill(200));
+    // Load balancers send the next requests elsewhere.
+    expect(ready.status).toBe(503);
     expect(Date.now() - begun).toBeLessThan(10_000);
   });
 

@@ -107,6 +107,7 @@ export async function openServer(
       clock,
       known: { apps: new Map(), apiKeys: new Map() },
       underWay: new Set(),
+      closing: new AbortController(),
     };
     await rewriteAddresses(service);
     const created = firstApp ? await createFirstApp(service) : undefined;
@@ -175,6 +176,7 @@ function assemble(
     },
     close() {
       closing ??= (async () => {
+        service.closing.abort();
         await listener?.close();
         await schedule.close();
         await finish(service);

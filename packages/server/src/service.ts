@@ -18,6 +18,8 @@ export interface Service {
   readonly known: Known;
   /** Requests and messages that the end of the server waits for. */
   readonly underWay: Set<Promise<unknown>>;
+  /** Aborted when the server begins to close. */
+  readonly closing: AbortController;
 }
 
 /** What was read of apps and their API keys. It counts for a second, and for longer only while the database does not answer. */

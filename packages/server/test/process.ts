@@ -40,6 +40,6 @@ export function run(
 
 /** Waits until a server serves, and returns its port. */
 export async function portOf(server: Run): Promise<number> {
-  await expect.poll(server.output, { timeout: 10_000 }).toContain('Passage server on port');
+  await expect.poll(server.output, { timeout: 30_000 }).toContain('Passage server on port');
   return Number(/on port (\d+)/.exec(server.output())?.[1]);
 }

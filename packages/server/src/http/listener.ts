@@ -1,11 +1,13 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { setTimeout as delay } from 'node:timers/promises';
+import { type AddressInfo, Server as NetServer } from 'node:net';
+import { setTimeout as delay, setImmediate as polled } from 'node:timers/promises';
 
-/** Time without a request after which nothing is taken to be on its way any more, in milliseconds. */
+/** Time without a new connection or request after which none is taken to be on its way, in milliseconds. */
 const quiet = 150;
-/** Longest time to wait for requests under way, in milliseconds. */
-const patience = 8_000;
+/** Longest time in which a closing port takes new requests, in milliseconds: proxies need a while to see that it closes. */
+const farewell = 5_000;
+/** Longest time to close a port, in milliseconds. */
+const patience = 9_000;
 
 /** An open port. */
 export interface Listener {
@@ -22,16 +24,28 @@ export async function openListener(
 ): Promise<Listener> {
   let closing = false;
   let underWay = 0;
-  let lastRequest = 0;
+  let lastSign = 0;
+  /** Waits until no request is under way or on its way. */
+  const settle = async (deadline: number) => {
+    lastSign = Date.now();
+    while (Date.now() < deadline && (underWay > 0 || Date.now() - lastSign < quiet)) {
+      await delay(25);
+      // A busy machine may have held this process up: what has arrived since is read first.
+      await polled();
+    }
+  };
   const server = createServer((req, res) => {
     underWay += 1;
-    lastRequest = Date.now();
+    lastSign = Date.now();
     res.once('close', () => {
       underWay -= 1;
     });
     // Clients are told to go, instead of having the connection cut below their next request.
     if (closing) res.setHeader('Connection', 'close');
     handler(req, res);
+  });
+  server.on('connection', () => {
+    lastSign = Date.now();
   });
   // Slow headers and bodies hold a socket for this long and no longer.
   server.headersTimeout = 10_000;
@@ -45,10 +59,10 @@ export async function openListener(
     async close() {
       closing = true;
       const start = Date.now();
-      lastRequest = start;
-      while (Date.now() - start < patience && (underWay > 0 || Date.now() - lastRequest < quiet))
-        await delay(25);
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      await settle(start + farewell);
+      // Takes no new connections, but unlike the method of `http.Server` keeps idle ones: their next request may be on its way.
+      const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()));
+      await settle(start + patience);
       server.closeAllConnections();
       await closed;
     },

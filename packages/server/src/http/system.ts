@@ -19,6 +19,9 @@ export function addSystemRoutes(
 ): void {
   hono.get('/livez', (context) => context.json({ status: 'ok' }));
   hono.get('/readyz', async (context) => {
+    // Load balancers then send new requests elsewhere.
+    if (service.closing.signal.aborted)
+      throw new WireError('service_unavailable', 'The server is closing', { retryAfter: 5 });
     await checkSecret(service.db, service.secrets).catch((error: Error) => {
       service.options.logger.error({ reason: error.message }, 'Not ready');
       throw new WireError('service_unavailable', 'The database does not answer, or not to this secret', {
