@@ -21,6 +21,7 @@ const floors: readonly (readonly string[])[] = [
   ['users'],
   ['apps'],
   ['limits'],
+  ['events'],
   ['service.ts', 'options.ts', 'settings.ts', 'appearance.ts'],
   ['delivery'],
   ['storage'],

@@ -48,6 +48,7 @@ export const optionVariables: Readonly<Record<string, string>> = {
   allowPrivateHttp: 'PASSAGE_ALLOW_PRIVATE_HTTP',
   signingKeyRotation: 'PASSAGE_SIGNING_KEY_ROTATION',
   metrics: 'PASSAGE_METRICS_PORT',
+  auditRetention: 'PASSAGE_AUDIT_RETENTION',
   id: 'PASSAGE_APP_ID',
   apiKey: 'PASSAGE_API_KEY',
   name: 'PASSAGE_APP_NAME',
@@ -105,10 +106,9 @@ export function readEnvironment(variables: Variables, readFile: ReadFile): Envir
     trustedProxies: variables.PASSAGE_TRUSTED_PROXIES?.split(/[\s,]+/).filter(Boolean),
     rateLimits: readLimits(variables),
     allowPrivateHttp: readFlag(variables, 'PASSAGE_ALLOW_PRIVATE_HTTP'),
-    signingKeyRotation: variables.PASSAGE_SIGNING_KEY_ROTATION
-      ? Number(variables.PASSAGE_SIGNING_KEY_ROTATION)
-      : undefined,
+    signingKeyRotation: readDays(variables.PASSAGE_SIGNING_KEY_ROTATION),
     metrics: !metrics,
+    auditRetention: readDays(variables.PASSAGE_AUDIT_RETENTION),
     delivery: readDelivery(variables, readFile),
   };
   named(optionVariables, () => resolveOptions(options));
@@ -214,6 +214,12 @@ export function readPort(text: string, name = 'PORT'): number {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
   if (!(port <= 65_535)) throw new TypeError(`${name} must be a number from 0 to 65535`);
   return port;
+}
+
+/** What is no number is refused with the rule of the option. */
+function readDays(text: string | undefined): number | undefined {
+  if (!text) return undefined;
+  return /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
 }
 
 function readLevel(level: string): string {

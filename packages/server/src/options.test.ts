@@ -91,6 +91,7 @@ const wrongOptions: Wrong<PassageServerOptions> & Record<string, unknown[]> = {
   allowPrivateHttp: notBoolean,
   signingKeyRotation: [...notWhole, 0, 3_651],
   metrics: notBoolean,
+  auditRetention: [...notWhole, 0, 3_651],
   logger: [...notFunction, { info() {}, warn() {} }],
   clock: notFunction,
 };

@@ -133,6 +133,8 @@ export const options = strict({
   signingKeyRotation: z.int(daysRule).min(1, daysRule).max(3_650, daysRule).optional(),
   /** Whether `GET /metrics` is answered. The variable is `off`, or a port that serves metrics alone. Default is `true`. */
   metrics: z.boolean().default(true),
+  /** How long the audit log keeps its entries, in days. Default is `365`. */
+  auditRetention: z.int(daysRule).min(1, daysRule).max(3_650, daysRule).default(365),
   /** Receives the log by `info`, `warn` and `error`, as pino and console do. Default is pino on standard error in the `passage-server` command, else silence. */
   logger: z
     .custom<ServerLogger>(

@@ -1,6 +1,7 @@
 import { rotateSigningKeys } from './apps/rotation.ts';
-import type { Service } from './service.ts';
-import { deleteUnfinishedSignups, sweep } from './storage/maintenance.ts';
+import { record } from './events/record.ts';
+import { itself, type Service } from './service.ts';
+import { deleteUnfinishedSignups, sweep, sweepAudit } from './storage/maintenance.ts';
 
 /** Work that one of the processes does, again and again. */
 interface Job {
@@ -20,14 +21,18 @@ const jobs: readonly Job[] = [
   {
     name: 'clean-up',
     every: 10 * minute,
-    work: ({ db, clock }, signal) => sweep(db, clock(), signal),
+    async work({ db, clock, options: { auditRetention } }, signal) {
+      await sweep(db, clock(), signal);
+      await sweepAudit(db, clock(), auditRetention, signal);
+    },
   },
   {
     name: 'unfinished-signups',
     every: 24 * hour,
-    async work({ db, clock, options: { logger } }, signal) {
-      const count = await deleteUnfinishedSignups(db, clock(), signal);
-      if (count > 0) logger.info({ count, event: 'signups.deleted' }, 'Event');
+    async work(service, signal) {
+      await deleteUnfinishedSignups(service.db, service.clock(), signal, (trx, appId, users) =>
+        record(service, trx, { type: 'signups.deleted', appId, client: itself, details: { users } }),
+      );
     },
   },
   { name: 'signing-keys', every: hour, work: rotateSigningKeys },

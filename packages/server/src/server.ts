@@ -6,6 +6,7 @@ import { warnOfAddresses } from './apps/origins.ts';
 import type { OutboxMessage } from './delivery/delivery.ts';
 import { outbox } from './delivery/outbox.ts';
 import { WireError } from './errors.ts';
+import { record } from './events/record.ts';
 import { createClientReader } from './http/client.ts';
 import { createHints } from './http/hints.ts';
 import { type Listener, openListener } from './http/listener.ts';
@@ -74,7 +75,7 @@ export interface PassageServer {
  * @throws Error if the database cannot be opened, another server uses its SQLite file, or it was created with a different secret
  */
 export async function createPassageServer(options: PassageServerOptions): Promise<PassageServer> {
-  const { server } = await openServer(options, { use: 'serve', firstApp: true });
+  const { server } = await openServer(options, { use: 'serve', firstApp: true, actor: 'program' });
   return server;
 }
 
@@ -83,11 +84,12 @@ export async function createPassageServer(options: PassageServerOptions): Promis
  *
  * @param use Whether it may work beside a server (`visit`).
  * @param firstApp Whether an app is made where there is none.
+ * @param actor Who does what no request asks for.
  * @internal
  */
 export async function openServer(
   options: PassageServerOptions,
-  { use, firstApp }: { use: Use; firstApp: boolean },
+  { use, firstApp, actor = 'command' }: { use: Use; firstApp: boolean; actor?: 'command' | 'program' },
 ): Promise<{ server: PassageServer; service: Service }> {
   const resolved = resolveOptions(options);
   const { clock } = resolved;
@@ -108,6 +110,11 @@ export async function openServer(
       known: { apps: new Map(), apiKeys: new Map() },
       underWay: new Set(),
       closing: new AbortController(),
+      operator: {
+        ip: undefined,
+        userAgent: actor === 'command' ? 'passage-server command' : '',
+        actor: { kind: actor },
+      },
     };
     await rewriteAddresses(service);
     const created = firstApp ? await createFirstApp(service) : undefined;
@@ -168,8 +175,18 @@ function assemble(
     outbox: { messages },
     backup: (file) => backUp(service.storage, file),
     runScheduled: schedule.run,
-    voidSecrets: () => voidSecrets(service.db),
-    rotateSecret: (secret) => changeSecret(service.storage, service.keys, createSecrets(readSecret(secret))),
+    voidSecrets: () =>
+      service.db.transaction().execute(async (trx) => {
+        await voidSecrets(trx);
+        await record(service, trx, { type: 'backup.restored', client: service.operator });
+      }),
+    rotateSecret(secret) {
+      const next = createSecrets(readSecret(secret));
+      return service.db.transaction().execute(async (trx) => {
+        await record(service, trx, { type: 'secret.rotated', client: service.operator });
+        return changeSecret(trx, service.keys, next);
+      });
+    },
     async listen({ port = 3000, host } = {}) {
       listener = await openListener(handler, port, host);
       return { url: service.options.baseUrl, port: listener.port };

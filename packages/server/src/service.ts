@@ -3,6 +3,7 @@ import type { Delivery } from './delivery/delivery.ts';
 import type { ResolvedOptions } from './options.ts';
 import type { StoredSettings } from './settings.ts';
 import type { Queries, Storage } from './storage/database.ts';
+import type { AuditRow } from './storage/schema.ts';
 import type { Secrets } from './storage/secrets.ts';
 
 /** What every part of the server works with. */
@@ -20,6 +21,8 @@ export interface Service {
   readonly underWay: Set<Promise<unknown>>;
   /** Aborted when the server begins to close. */
   readonly closing: AbortController;
+  /** Who does what no request asks for: the program that made the server, or a command. */
+  readonly operator: Client;
 }
 
 /** What was read of apps and their API keys. It counts for a second, and for longer only while the database does not answer. */
@@ -63,13 +66,19 @@ export interface Keys {
    * Makes a new key. It is published at once and signs ten minutes later, and the old one stays published until every token it
    * signed has expired. After a leak (`immediately`) the old ones are dropped and every access token of the app with them.
    */
-  rotate(appId: string, tokenLifetime: number, immediately?: boolean): Promise<{ id: string; signsAt: Date }>;
+  rotate(
+    queries: Queries,
+    appId: string,
+    tokenLifetime: number,
+    immediately?: boolean,
+  ): Promise<{ id: string; signsAt: Date }>;
   /**
    * Makes a new key unless there is one made after that time. Of processes that do so at once one does.
    *
    * @returns Nothing when there is such a key.
    */
   rotateOlder(
+    queries: Queries,
     appId: string,
     tokenLifetime: number,
     than: number,
@@ -79,13 +88,14 @@ export interface Keys {
    *
    * @throws SigningKeyNotFoundError when there is no such key, and LastSigningKeyError when it is the only one
    */
-  revoke(appId: string, id: string): Promise<void>;
+  revoke(queries: Queries, appId: string, id: string): Promise<void>;
   /** Keys to publish. The last known ones are given while the database does not answer. */
   published(appId: string): Promise<PublicJwk[]>;
   /** The key that signs at present: the newest that has been published long enough. */
   signing(appId: string): Promise<SigningKey>;
   /** Encrypts the private keys of all apps anew. */
   reseal(queries: Queries, next: Secrets): Promise<number>;
+  /** Has the keys of an app read again. */
   forget(appId: string): void;
 }
 
@@ -96,12 +106,26 @@ export interface App {
   readonly settings: StoredSettings;
 }
 
-/** Who sent a request. */
+/**
+ * Who does something: a user, the back end by its API key, whoever runs a command, the program by `server.apps`, or the server by itself.
+ */
+export interface Actor {
+  readonly kind: AuditRow['actor'];
+  /** Of the user or the API key. */
+  readonly id?: string | undefined;
+}
+
+/** Who sent a request, or does something without one. */
 export interface Client {
   /** Absent when the server is called in process. */
   readonly ip: string | undefined;
   readonly userAgent: string;
+  /** Absent on the Auth API: there it is the user. */
+  readonly actor?: Actor;
 }
+
+/** The server, by itself. */
+export const itself = { ip: undefined, userAgent: '', actor: { kind: 'server' } } as const satisfies Client;
 
 /** Has the end of the server wait for some work. */
 export function track<T>({ underWay }: Service, work: Promise<T>): Promise<T> {

@@ -1,4 +1,5 @@
 import { ApiKeyNotFoundError, AppExistsError, AppNotFoundError, WireError } from '../errors.ts';
+import { type Happening, record } from '../events/record.ts';
 import type { ImportedUser } from '../options.ts';
 import type { App, Service } from '../service.ts';
 import {
@@ -12,7 +13,7 @@ import type { Queries } from '../storage/database.ts';
 import { hashApiKey, randomText } from '../storage/secrets.ts';
 import { forgetApp, requireApp } from './apps.ts';
 import { warnOfAddress } from './origins.ts';
-import { changeSettings, readSettings } from './settings.ts';
+import { changeSettings, listChanges, readSettings } from './settings.ts';
 
 /** An app and its settings. */
 export interface AppDescription extends Readonly<StoredSettings> {
@@ -117,6 +118,8 @@ type ImportUsers = (
 
 export function createAdministration(service: Service, importUsers: ImportUsers): PassageApps {
   const { db } = service;
+  const note = (trx: Queries, happening: Omit<Happening, 'client'>) =>
+    record(service, trx, { ...happening, client: service.operator });
   const apps: PassageApps = {
     create: async (app = {}) => {
       const resolved = readNewApp(app);
@@ -136,9 +139,12 @@ export function createAdministration(service: Service, importUsers: ImportUsers)
       const changed = await db.transaction().execute(async (trx) => {
         const row = await trx.selectFrom('apps').selectAll().where('id', '=', appId).executeTakeFirst();
         if (!row) throw new AppNotFoundError();
-        const settled = changeSettings(readSettings(row.settings), settings);
+        const before = readSettings(row.settings);
+        const settled = changeSettings(before, settings);
+        const changes = listChanges(before, settled);
         const next = { settings: JSON.stringify(settled), updated_at: service.clock() };
         await trx.updateTable('apps').set(next).where('id', '=', appId).execute();
+        if (changes) await note(trx, { type: 'app.updated', appId, details: { settings: changes } });
         warnOfAddress(service, { id: appId, settings: settled });
         return describe({ ...row, ...next });
       });
@@ -146,8 +152,11 @@ export function createAdministration(service: Service, importUsers: ImportUsers)
       return changed;
     },
     async delete(appId) {
-      const deleted = await db.deleteFrom('apps').where('id', '=', appId).returning('id').executeTakeFirst();
-      if (!deleted) throw new AppNotFoundError();
+      await db.transaction().execute(async (trx) => {
+        const row = await trx.deleteFrom('apps').where('id', '=', appId).returningAll().executeTakeFirst();
+        if (!row) throw new AppNotFoundError();
+        await note(trx, { type: 'app.deleted', appId, details: { name: readSettings(row.settings).name } });
+      });
       service.keys.forget(appId);
       forgetApp(service, appId);
     },
@@ -168,18 +177,20 @@ export function createAdministration(service: Service, importUsers: ImportUsers)
     },
     async createApiKey(appId, name = 'API key') {
       const { id } = await requireOwn(service, appId);
-      return insertApiKey(service, db, id, name);
+      return db.transaction().execute((trx) => insertApiKey(service, trx, id, name));
     },
     async revokeApiKey(appId, keyId) {
-      const revoked = await db
-        .deleteFrom('api_keys')
-        .where('app_id', '=', appId)
-        .where('id', '=', keyId)
-        .returning('id')
-        .executeTakeFirst();
-      if (!revoked) throw new ApiKeyNotFoundError();
+      await db.transaction().execute(async (trx) => {
+        const revoked = await trx
+          .deleteFrom('api_keys')
+          .where('app_id', '=', appId)
+          .where('id', '=', keyId)
+          .returning('name')
+          .executeTakeFirst();
+        if (!revoked) throw new ApiKeyNotFoundError();
+        await note(trx, { type: 'api_key.revoked', appId, details: { key: keyId, name: revoked.name } });
+      });
       forgetApp(service, appId);
-      service.options.logger.info({ app: appId, key: keyId, event: 'api_key.revoked' }, 'Event');
     },
     async listSigningKeys(appId) {
       await requireOwn(service, appId);
@@ -202,14 +213,22 @@ export function createAdministration(service: Service, importUsers: ImportUsers)
     },
     async rotateSigningKey(appId, { immediately = false } = {}) {
       const { settings } = await requireOwn(service, appId);
-      const made = await service.keys.rotate(appId, settings.sessionTimeoutLength * 60, immediately);
-      service.options.logger.info({ app: appId, immediately, event: 'signing_key.rotated' }, 'Event');
+      const lifetime = settings.sessionTimeoutLength * 60;
+      const made = await db.transaction().execute(async (trx) => {
+        const made = await service.keys.rotate(trx, appId, lifetime, immediately);
+        await note(trx, { type: 'signing_key.rotated', appId, details: { key: made.id, immediately } });
+        return made;
+      });
+      service.keys.forget(appId);
       return made;
     },
     async revokeSigningKey(appId, keyId) {
       await requireOwn(service, appId);
-      await service.keys.revoke(appId, keyId);
-      service.options.logger.info({ app: appId, key: keyId, event: 'signing_key.revoked' }, 'Event');
+      await db.transaction().execute(async (trx) => {
+        await service.keys.revoke(trx, appId, keyId);
+        await note(trx, { type: 'signing_key.revoked', appId, details: { key: keyId } });
+      });
+      service.keys.forget(appId);
     },
     importUsers: async (appId, users) => importUsers(service, await requireOwn(service, appId), users),
   };
@@ -252,6 +271,12 @@ async function createApp(service: Service, trx: Queries, app: ResolvedApp) {
     .returning('id')
     .executeTakeFirst();
   if (!inserted) throw new AppExistsError();
+  await record(service, trx, {
+    type: 'app.created',
+    appId,
+    client: service.operator,
+    details: { name: stored.name, authOrigin },
+  });
   await service.keys.create(trx, appId, signingKey);
   const key = await insertApiKey(service, trx, appId, 'First API key', apiKey);
   return { appId, apiKey: key.apiKey };
@@ -259,13 +284,13 @@ async function createApp(service: Service, trx: Queries, app: ResolvedApp) {
 
 async function insertApiKey(
   service: Service,
-  queries: Queries,
+  trx: Queries,
   appId: string,
   name: string,
   apiKey = `${randomText(10)}.${randomText(64)}`,
 ) {
   const id = randomText();
-  await queries
+  await trx
     .insertInto('api_keys')
     .values({
       id,
@@ -277,7 +302,12 @@ async function insertApiKey(
       last_used_at: null,
     })
     .execute();
-  service.options.logger.info({ app: appId, key: id, event: 'api_key.created' }, 'Event');
+  await record(service, trx, {
+    type: 'api_key.created',
+    appId,
+    client: service.operator,
+    details: { key: id, name },
+  });
   return { id, apiKey };
 }
 

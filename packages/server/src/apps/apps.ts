@@ -1,6 +1,6 @@
 import { WireError } from '../errors.ts';
+import { report } from '../events/record.ts';
 import { countUp } from '../limits/limits.ts';
-import { warn } from '../limits/warnings.ts';
 import type { App, Client, Service } from '../service.ts';
 import { hashApiKey } from '../storage/secrets.ts';
 import { readSettings } from './settings.ts';
@@ -54,7 +54,7 @@ export async function findOnlyApp(service: Service): Promise<string | undefined>
 }
 
 /**
- * Checks an API key of the app. Wrong ones are limited by IP address, the right one never is.
+ * Checks an API key of the app, and returns its ID. Wrong ones are limited by IP address, the right one never is.
  *
  * @throws {@link WireError} `invalid_access_token`, `too_many_requests`
  */
@@ -62,23 +62,28 @@ export async function requireKey(
   service: Service,
   app: App,
   authorization: string | undefined,
-  { ip }: Client,
-): Promise<void> {
-  if (await isKey(service, app, authorization)) return;
+  client: Client,
+): Promise<string> {
+  const id = await findKey(service, app, authorization);
+  if (id) return id;
   if (authorization !== undefined) {
-    await countUp(service, 'wrongKeysPerIp', app.id, ip);
-    warn(service, 'api_key.wrong', { app: app.id, ip });
+    await countUp(service, 'wrongKeysPerIp', app.id, client.ip);
+    report(service, { type: 'api_key.wrong', appId: app.id, client });
   }
   throw new WireError('invalid_access_token');
 }
 
-async function isKey(service: Service, app: App, authorization: string | undefined): Promise<boolean> {
+async function findKey(
+  service: Service,
+  app: App,
+  authorization: string | undefined,
+): Promise<string | undefined> {
   const key = /^bearer +([A-Za-z0-9]{10}\.[A-Za-z0-9]{64})$/i.exec(authorization ?? '')?.[1];
-  if (!key) return false;
+  if (!key) return undefined;
   const hash = hashApiKey(key);
   const known = service.known.apiKeys.get(hash);
   const readAt = performance.now();
-  if (known?.appId === app.id && readAt - known.readAt < knownTime) return true;
+  if (known?.appId === app.id && readAt - known.readAt < knownTime) return known.id;
   // Looked up by its hash: how long that takes says nothing about the key.
   const row = await service.db
     .selectFrom('api_keys')
@@ -86,7 +91,7 @@ async function isKey(service: Service, app: App, authorization: string | undefin
     .where('hash', '=', hash)
     .where('app_id', '=', app.id)
     .executeTakeFirst();
-  if (!row) return false;
+  if (!row) return undefined;
   remember(service.known.apiKeys, hash, { id: row.id, appId: app.id, readAt });
   const now = service.clock();
   if (now - (row.last_used_at ?? 0) > 60_000) {
@@ -96,5 +101,5 @@ async function isKey(service: Service, app: App, authorization: string | undefin
       service.options.logger.warn({ reason: error.message }, 'Use of an API key could not be noted');
     });
   }
-  return true;
+  return row.id;
 }

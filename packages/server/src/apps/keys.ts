@@ -35,65 +35,57 @@ export class StoredKeys implements Keys {
   }
 
   async rotate(
+    queries: Queries,
     appId: string,
     tokenLifetime: number,
     immediately = false,
   ): Promise<{ id: string; signsAt: Date }> {
     const now = this.#clock();
     const activeAt = immediately ? now : now + publication;
-    const id = await this.#storage.db.transaction().execute(async (trx) => {
-      if (immediately) await trx.deleteFrom('signing_keys').where('app_id', '=', appId).execute();
-      else await retireNewest(trx, appId, now, tokenLifetime).execute();
-      return this.#insert(trx, appId, activeAt);
-    });
-    this.forget(appId);
+    if (immediately) await queries.deleteFrom('signing_keys').where('app_id', '=', appId).execute();
+    else await retireNewest(queries, appId, now, tokenLifetime).execute();
+    const id = await this.#insert(queries, appId, activeAt);
     return { id, signsAt: new Date(activeAt) };
   }
 
   async rotateOlder(
+    queries: Queries,
     appId: string,
     tokenLifetime: number,
     than: number,
   ): Promise<{ id: string; signsAt: Date } | undefined> {
     const now = this.#clock();
     const activeAt = now + publication;
-    const id = await this.#storage.db.transaction().execute(async (trx) => {
-      // Whoever retires the key makes its successor.
-      const retired = await retireNewest(trx, appId, now, tokenLifetime)
-        .where('created_at', '<=', than)
-        .returning('id')
-        .executeTakeFirst();
-      return retired && this.#insert(trx, appId, activeAt);
-    });
-    if (id === undefined) return undefined;
-    this.forget(appId);
-    return { id, signsAt: new Date(activeAt) };
+    // Whoever retires the key makes its successor.
+    const retired = await retireNewest(queries, appId, now, tokenLifetime)
+      .where('created_at', '<=', than)
+      .returning('id')
+      .executeTakeFirst();
+    if (!retired) return undefined;
+    return { id: await this.#insert(queries, appId, activeAt), signsAt: new Date(activeAt) };
   }
 
-  async revoke(appId: string, id: string): Promise<void> {
+  async revoke(queries: Queries, appId: string, id: string): Promise<void> {
     const now = this.#clock();
-    await this.#storage.db.transaction().execute(async (trx) => {
-      const rows = await trx
-        .selectFrom('signing_keys')
-        .selectAll()
-        .where('app_id', '=', appId)
-        .where((where) => where.or([where('retires_at', 'is', null), where('retires_at', '>', now)]))
-        .orderBy('active_at')
-        .orderBy('created_at')
-        .execute();
-      if (!rows.some((row) => row.id === id)) throw new SigningKeyNotFoundError();
-      const newest = rows.findLast((row) => row.id !== id);
-      if (!newest) throw new LastSigningKeyError();
-      await trx.deleteFrom('signing_keys').where('app_id', '=', appId).where('id', '=', id).execute();
-      // The one that signs next must stay published.
-      await trx
-        .updateTable('signing_keys')
-        .set({ retires_at: null })
-        .where('app_id', '=', appId)
-        .where('id', '=', newest.id)
-        .execute();
-    });
-    this.forget(appId);
+    const rows = await queries
+      .selectFrom('signing_keys')
+      .selectAll()
+      .where('app_id', '=', appId)
+      .where((where) => where.or([where('retires_at', 'is', null), where('retires_at', '>', now)]))
+      .orderBy('active_at')
+      .orderBy('created_at')
+      .execute();
+    if (!rows.some((row) => row.id === id)) throw new SigningKeyNotFoundError();
+    const newest = rows.findLast((row) => row.id !== id);
+    if (!newest) throw new LastSigningKeyError();
+    await queries.deleteFrom('signing_keys').where('app_id', '=', appId).where('id', '=', id).execute();
+    // The one that signs next must stay published.
+    await queries
+      .updateTable('signing_keys')
+      .set({ retires_at: null })
+      .where('app_id', '=', appId)
+      .where('id', '=', newest.id)
+      .execute();
   }
 
   async published(appId: string): Promise<PublicJwk[]> {

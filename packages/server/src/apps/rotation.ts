@@ -1,18 +1,25 @@
-import type { Service } from '../service.ts';
+import { record } from '../events/record.ts';
+import { itself, type Service } from '../service.ts';
 import { requireApp } from './apps.ts';
 
 const day = 86_400_000;
 
 /** Makes new signing keys for apps whose newest is older than the option `signingKeyRotation` says. Without it, none. */
 export async function rotateSigningKeys(service: Service, signal: AbortSignal): Promise<void> {
-  const { signingKeyRotation: days, logger } = service.options;
+  const { signingKeyRotation: days } = service.options;
   if (days === undefined) return;
   for (const { appId } of await listOldKeys(service, days)) {
     if (signal.aborted) return;
     const { settings } = await requireApp(service, appId);
     const than = service.clock() - days * day;
-    const made = await service.keys.rotateOlder(appId, settings.sessionTimeoutLength * 60, than);
-    if (made) logger.info({ app: appId, key: made.id, event: 'signing_key.rotated' }, 'Event');
+    const lifetime = settings.sessionTimeoutLength * 60;
+    await service.db.transaction().execute(async (trx) => {
+      const made = await service.keys.rotateOlder(trx, appId, lifetime, than);
+      if (!made) return;
+      const details = { key: made.id, immediately: false };
+      await record(service, trx, { type: 'signing_key.rotated', appId, client: itself, details });
+    });
+    service.keys.forget(appId);
   }
 }
 

@@ -26,6 +26,48 @@ export function changeSettings(stored: StoredSettings, given: AppSettings): Stor
   return { ...stored, ...parseStrict(schema, pick(merge(stored, changes) as object, names), 'setting') };
 }
 
+/** Settings whose values the audit log keeps. Of the others, long ones and those that may come to hold a secret, it has the names. */
+const shown: readonly (keyof StoredSettings)[] = [
+  'name',
+  'authOrigin',
+  'additionalAuthOrigins',
+  'allowedCallbackUrls',
+  'redirectUrl',
+  'loginUrl',
+  'allowedLinkPaths',
+  'allowedIdentifier',
+  'requiredIdentifier',
+  'requireIdentifierVerification',
+  'unprovenPasskeys',
+  'publicSignup',
+  'profileManagement',
+  'authMethods',
+  'sessionTimeoutLength',
+  'refreshEnabled',
+  'refreshAbsoluteLifetime',
+  'refreshInactivityLifetime',
+  'refreshReuseInterval',
+  'credentialChangeMaxAge',
+  'userVerification',
+  'defaultLanguage',
+  'userMetadataSchema',
+  'passageBranding',
+];
+
+/** Says what differs between settings: each name with its old and its new value where they are shown. Nothing if they are the same. */
+export function listChanges(
+  before: StoredSettings,
+  after: StoredSettings,
+): Record<string, { from?: unknown; to?: unknown }> | undefined {
+  const names = (Object.keys(after) as (keyof StoredSettings)[]).filter(
+    (name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]),
+  );
+  if (names.length === 0) return undefined;
+  return Object.fromEntries(
+    names.map((name) => [name, shown.includes(name) ? { from: before[name], to: after[name] } : {}]),
+  );
+}
+
 function merge(value: unknown, change: unknown): unknown {
   if (change === undefined) return value;
   if (!isRecord(value) || !isRecord(change)) return change;

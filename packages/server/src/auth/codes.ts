@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import { WireError } from '../errors.ts';
+import { report } from '../events/record.ts';
 import { type RequestContext, type Route, route } from '../http/routes.ts';
 import { authResult, bodies } from '../http/schemas.ts';
 import { checkLimit, countUp, tally } from '../limits/limits.ts';
-import { warn } from '../limits/warnings.ts';
 import { resolveUser } from '../logins/enumeration.ts';
-import { logIn } from '../logins/logins.ts';
+import { type Login, logIn } from '../logins/logins.ts';
 import { requireMethod, requireSignup } from '../logins/signup.ts';
 import { countLoginMessage, countSent, isSpared } from '../messages/allowance.ts';
 import { post } from '../messages/messages.ts';
@@ -80,7 +80,7 @@ export const codeRoutes: Route[] = [
         throw notValid();
       }
       const { user_id, channel, identifier, action } = tried;
-      const prove = async (trx: Queries) => {
+      const prove = async (trx: Queries): Promise<Login> => {
         const user = await lockUser(trx, app.id, user_id ?? '');
         const taken = await trx
           .deleteFrom('codes')
@@ -105,9 +105,11 @@ async function requireTries(service: Service, app: App, tried: CodeRow, client: 
 }
 
 /** @throws {@link WireError} `too_many_requests` */
-async function countWrong(service: Service, app: App, tried: CodeRow, { ip }: Client): Promise<void> {
+async function countWrong(service: Service, app: App, tried: CodeRow, client: Client): Promise<void> {
   const { user_id: user, identifier, attempts } = tried;
-  if (attempts === maxAttempts) warn(service, 'code.exhausted', { app: app.id, user, ip });
+  const { ip } = client;
+  if (attempts === maxAttempts)
+    report(service, { type: 'code.exhausted', appId: app.id, userId: user ?? undefined, client });
   // Guesses at a decoy cost nothing, so they use nothing up, but do the same work.
   if (user === null) await tally(service, 'wrongCodesPerApp', app.id, 'decoys');
   else await countUp(service, 'wrongCodesPerApp', app.id, everyCode, { ip, user });
@@ -137,7 +139,7 @@ async function sendCode(context: RequestContext<CodeBody, unknown>, action: Logi
   if (action === 'register') requireSignup(app);
   const to = readIdentifier(app, body.identifier);
   const allowed = await countLoginMessage(service, app, to, client);
-  const user = await resolveUser(service, app, to, action);
+  const user = await resolveUser(service, app, client, to, action);
   await countSent(service, app, client, allowed && user !== undefined);
   // What the address is known to have stays: a stranger may ask in its name.
   if (!allowed)

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { WireError } from '../errors.ts';
+import { record } from '../events/record.ts';
 import { callerOf, type Route, route } from '../http/routes.ts';
 import {
   bodies,
@@ -13,8 +14,7 @@ import {
 import { requireLiveSession } from '../logins/sessions.ts';
 import { requireMethod } from '../logins/signup.ts';
 import { notify } from '../messages/notices.ts';
-import { recordEvent } from '../users/events.ts';
-import { mergeMetadata, noteOpenFields } from '../users/metadata.ts';
+import { changedFields, mergeMetadata, noteOpenFields } from '../users/metadata.ts';
 import { listDevices, lockUser } from '../users/users.ts';
 import { currentUserView, deviceView, publicUserView } from '../users/views.ts';
 import { deleteDevice, insertDevice, requireAttestation } from '../webauthn/devices.ts';
@@ -118,17 +118,22 @@ export const currentUserRoutes: Route[] = [
       errors: [400, 401, 403, 404],
     },
     async (context) => {
-      const { service, app, params, body } = context;
-      const row = await service.db
-        .updateTable('devices')
-        .set({ friendly_name: body.friendly_name, updated_at: service.clock() })
-        .where('app_id', '=', app.id)
-        .where('user_id', '=', callerOf(context).user.id)
-        .where('id', '=', params.device_id ?? '')
-        .returningAll()
-        .executeTakeFirst();
-      if (!row) throw new WireError('user_not_found', 'Device not found');
-      return { device: deviceView(row) };
+      const { service, app, params, body, client } = context;
+      const userId = callerOf(context).user.id;
+      return service.db.transaction().execute(async (trx) => {
+        const row = await trx
+          .updateTable('devices')
+          .set({ friendly_name: body.friendly_name, updated_at: service.clock() })
+          .where('app_id', '=', app.id)
+          .where('user_id', '=', userId)
+          .where('id', '=', params.device_id ?? '')
+          .returningAll()
+          .executeTakeFirst();
+        if (!row) throw new WireError('user_not_found', 'Device not found');
+        const change = { appId: app.id, userId, client, details: { passkey: row.id } };
+        await record(service, trx, { type: 'webauthn.renamed', ...change });
+        return { device: deviceView(row) };
+      });
     },
   ),
   route(
@@ -149,13 +154,8 @@ export const currentUserRoutes: Route[] = [
         await requireLiveSession(service, trx, app, userId, session.id);
         const deleted = await deleteDevice(trx, app, userId, params.device_id ?? '');
         if (!deleted) throw new WireError('user_not_found', 'Device not found');
-        await recordEvent(service, trx, {
-          appId: app.id,
-          userId,
-          type: 'webauthn.deleted',
-          action: 'other',
-          client,
-        });
+        const change = { appId: app.id, userId, client, details: { passkey: params.device_id } };
+        await record(service, trx, { type: 'webauthn.deleted', ...change });
       });
       await notify(service, app, user, 'passkey_deleted', { visitor: client });
       return undefined;
@@ -183,7 +183,7 @@ export const currentUserRoutes: Route[] = [
       errors: [400, 401, 403],
     },
     async (context) => {
-      const { service, app, body } = context;
+      const { service, app, body, client } = context;
       const { user: caller, session } = callerOf(context);
       const { id } = caller;
       return service.db.transaction().execute(async (trx) => {
@@ -200,6 +200,11 @@ export const currentUserRoutes: Route[] = [
           .where('id', '=', id)
           .returningAll()
           .executeTakeFirstOrThrow();
+        const fields = changedFields(user.metadata, merged);
+        if (fields.length > 0) {
+          const change = { appId: app.id, userId: id, client, details: { fields } };
+          await record(service, trx, { type: 'metadata.changed', ...change });
+        }
         return { user: await currentUserView(trx, changed) };
       });
     },

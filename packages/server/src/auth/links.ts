@@ -130,7 +130,7 @@ async function sendLink(context: RequestContext<LinkBody, unknown>, action: Logi
   const to = readIdentifier(app, body.identifier);
   const path = requireListedPath(app, body.magic_link_path);
   const allowed = await countLoginMessage(service, app, to, client);
-  const resolved = await resolveUser(service, app, to, action);
+  const resolved = await resolveUser(service, app, client, to, action);
   const user = allowed ? resolved : undefined;
   await countSent(service, app, client, user !== undefined);
   const { ttl } = app.settings.authMethods.magicLink;
@@ -143,7 +143,7 @@ async function sendLink(context: RequestContext<LinkBody, unknown>, action: Logi
     ttl,
     path,
   } as const;
-  const link = await createLink(service, app, request);
+  const link = await createLink(service, service.db, app, request);
   const message = {
     to,
     kind: 'magic_link',
@@ -173,7 +173,7 @@ async function sendVerification(context: RequestContext<VerificationBody, unknow
   await countMessage(service, app, to, client);
   await countSent(service, app, client, true);
   const { ttl } = app.settings.authMethods.magicLink;
-  const link = await createLink(service, app, {
+  const link = await createLink(service, service.db, app, {
     userId: user.id,
     to,
     type: 'verify_identifier',

@@ -4,7 +4,7 @@ import { type Route, route } from '../http/routes.ts';
 import { authResult, bodies, handshake, publicUser } from '../http/schemas.ts';
 import { countUp } from '../limits/limits.ts';
 import { resolvePasskeys, resolveRegistrant } from '../logins/enumeration.ts';
-import { logIn } from '../logins/logins.ts';
+import { type Login, logIn } from '../logins/logins.ts';
 import { requireMethod, requireSignup, requireUnclaimed } from '../logins/signup.ts';
 import type { Queries } from '../storage/database.ts';
 import { readIdentifier } from '../users/identifiers.ts';
@@ -40,7 +40,7 @@ export const passkeyRoutes: Route[] = [
       requireSignup(app);
       const identifier = readIdentifier(app, body.identifier);
       const attachment = body.authenticator_attachment;
-      const { user, decoy } = await resolveRegistrant(service, app, identifier);
+      const { user, decoy } = await resolveRegistrant(service, app, client, identifier);
       requireUnclaimed(app, user);
       const registrant = { id: user.id, name: identifier.value, decoy };
       return {
@@ -66,7 +66,7 @@ export const passkeyRoutes: Route[] = [
       const taken = await takeHandshake(service, app, 'register', body.handshake_id);
       const own = taken?.user_id === body.user_id ? taken : undefined;
       const credential = await requireAttestation(service, app, own, body.handshake_response);
-      const prove = async (trx: Queries) => {
+      const prove = async (trx: Queries): Promise<Login> => {
         const user = await lockUser(trx, app.id, body.user_id);
         if (!user) throw new WireError('user_not_found');
         requireUnclaimed(app, user);
@@ -115,7 +115,7 @@ export const passkeyRoutes: Route[] = [
       const taken = await takeHandshake(service, app, 'login', body.handshake_id);
       const { device, use } = await requireAssertion(service, app, taken, body.handshake_response, client);
       if (body.user_id && body.user_id !== device.user_id) throw new WireError('webauthn_login_failed');
-      const prove = async (trx: Queries) => {
+      const prove = async (trx: Queries): Promise<Login> => {
         const user = await lockUser(trx, app.id, device.user_id);
         const live = user && taken && !isOutlived(service, taken, user) && (await endHandshake(trx, taken));
         if (!live || !(await countUse(service, trx, device, use)))

@@ -38,6 +38,6 @@ export const tokenRoutes: Route[] = [
       query: z.object({ refresh_token: z.string().max(1_000) }),
       errors: [400],
     },
-    async ({ service, app, query }) => revoke(service, app, query.refresh_token),
+    async ({ service, app, query, client }) => revoke(service, app, query.refresh_token, client),
   ),
 ];

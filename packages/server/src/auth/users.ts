@@ -49,7 +49,7 @@ export const userRoutes: Route[] = [
         metadata: mergeMetadata(app.settings, null, body.user_metadata, 'registration'),
         open_metadata: noteOpenFields(null, body.user_metadata, 'stranger'),
       };
-      const { user } = await resolveRegistrant(service, app, identifier, entered);
+      const { user } = await resolveRegistrant(service, app, client, identifier, entered);
       return { user: strangerView(user, [], identifier) };
     },
   ),

@@ -1,4 +1,5 @@
 import { appCommands } from './apps.ts';
+import { auditCommands } from './audit.ts';
 import type { Command } from './command.ts';
 import { databaseCommands } from './database.ts';
 import { deviceCommands } from './devices.ts';
@@ -19,6 +20,7 @@ export const commands: readonly Command[] = [
   ...userCommands,
   ...transferCommands,
   ...deviceCommands,
+  ...auditCommands,
   ...tokenCommands,
   ...mailCommands,
   ...databaseCommands,

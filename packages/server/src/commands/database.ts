@@ -21,7 +21,16 @@ export const databaseCommands = [
     async run({ args, environment }) {
       const { database, secret } = resolveOptions(environment().options);
       const { restore } = await import('../storage/restore.ts');
-      const held = await restore(args.file, database, createSecrets(secret));
+      const { writeEntry } = await import('../events/audit.ts');
+      const entry = {
+        type: 'backup.restored',
+        actor: { kind: 'command' },
+        client: { ip: undefined, userAgent: 'passage-server command' },
+        details: {},
+      } as const;
+      const held = await restore(args.file, database, createSecrets(secret), async (queries) => {
+        await writeEntry(queries, Date.now(), entry);
+      });
       const newest = held.newestEvent
         ? `the newest event is of ${held.newestEvent.toISOString()}`
         : 'no events';

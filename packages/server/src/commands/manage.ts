@@ -18,9 +18,6 @@ interface Given {
   query?: object;
 }
 
-/** Who the log and the events of a user name for what a command did. */
-const operator = { ip: undefined, userAgent: 'passage-server command' };
-
 /** An app in the hands of its operator: what the Management API does, without an API key. */
 export class ManagedApp {
   readonly service: Service;
@@ -52,7 +49,7 @@ export class ManagedApp {
     const answer = await route.handle({
       service,
       app,
-      client: operator,
+      client: service.operator,
       params,
       body: route.body && read(route.body, body ?? {}),
       query: route.query && read(route.query, query ?? {}),

@@ -21,12 +21,11 @@ export const tokenCommands = [
         body: { email: args.email, type: 'login', send: false },
       });
       const { activateLink } = await import('../logins/links.ts');
-      const client = { ip: undefined, userAgent: 'passage-server command' };
       const { auth_token: token } = await activateLink(
         managed.service,
         managed.app,
         magic_link.secret,
-        client,
+        managed.service.operator,
       );
       return { text: token, data: { token, userId: magic_link.user_id } };
     },

@@ -1,6 +1,7 @@
 import { closeSync, createReadStream, openSync, writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { App, Service } from '../service.ts';
+import type { Tally } from '../users/transfer.ts';
 import { command } from './command.ts';
 
 export const transferCommands = [
@@ -87,13 +88,17 @@ async function writeFile(service: Service, app: App, file: string) {
   const result = { imported: 0, existing: 0, conflicts: [] as string[] };
   let batch: { number: number; arrival: ReturnType<typeof readArrival> }[] = [];
   let batches = 0;
+  let tally: Tally = { users: 0 };
   const flush = async () => {
     if (batch.length === 0) return;
-    const { written, existing } = await writeArrivals(
+    const done = await writeArrivals(
       service,
       app,
       batch.map(({ arrival }) => arrival),
+      tally,
     );
+    const { written, existing } = done;
+    tally = done.tally;
     for (const { number, arrival } of batch) {
       const { id } = arrival.user;
       if (written.has(id)) result.imported += 1;

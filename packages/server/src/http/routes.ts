@@ -101,11 +101,13 @@ async function answer(
   const { app_id = '', ...params } = context.req.param() as Record<string, string>;
   const app = await requireApp(service, app_id);
   const authorization = context.req.header('authorization');
+  let { client } = context.var;
   const managed = one.access === 'key' || one.access === 'optional key';
   // The official Ruby SDK 0.7 sends a scheme with nothing after it where it has no key.
   const given = authorization !== undefined && !/^bearer *$/i.test(authorization);
   if (one.access === 'key' || (one.access === 'optional key' && given)) {
-    await requireKey(service, app, authorization, context.var.client);
+    const id = await requireKey(service, app, authorization, client);
+    client = { ...client, actor: { kind: 'api_key', id } };
   }
   // Only what reads may go on with a session that has ended.
   const demand = { live: one.method !== 'GET', recent: one.credentials ?? false };
@@ -113,7 +115,7 @@ async function answer(
   const request = {
     service,
     app,
-    client: context.var.client,
+    client,
     params,
     body: one.body && (await readBody(context.req.raw, one.body, !managed)),
     query: one.query && readQuery(new URL(context.req.url), one.query),

@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
 import { WireError } from '../errors.ts';
+import { report } from '../events/record.ts';
 import type { RateLimit, RateLimits } from '../options.ts';
 import type { Service } from '../service.ts';
-import { warn } from './warnings.ts';
 
 /** Who is behind what is counted, for the warning that a limit is reached. */
 interface Suspect {
@@ -33,7 +33,13 @@ export async function countUp(
     const { count, wait } = await increment(service, counter);
     const ip = limit.endsWith('PerIp') ? subject : suspect.ip;
     if (count === counter.rule.count)
-      warn(service, 'limit.reached', { app: appId, user: suspect.user, ip, limit });
+      report(service, {
+        type: 'limit.reached',
+        appId,
+        userId: suspect.user ?? undefined,
+        client: { ip, userAgent: '' },
+        details: { limit },
+      });
     if (count > counter.rule.count) exceed(service, limit, wait);
   }
 }

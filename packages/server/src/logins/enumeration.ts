@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { WireError } from '../errors.ts';
-import type { App, Service } from '../service.ts';
+import type { App, Client, Service } from '../service.ts';
 import type { UserRow } from '../storage/schema.ts';
 import { randomText } from '../storage/secrets.ts';
 import type { Identifier } from '../users/identifiers.ts';
-import { findUserByIdentifier, insertUser, listDevices } from '../users/users.ts';
+import { createUser, findUserByIdentifier, listDevices } from '../users/users.ts';
 import { strangerView } from '../users/views.ts';
 import {
   type Entered,
@@ -24,17 +24,18 @@ import {
 export async function resolveUser(
   service: Service,
   app: App,
+  client: Client,
   identifier: Identifier,
   action: 'register' | 'login',
 ): Promise<UserRow | undefined> {
   if (!service.options.strict) {
     return action === 'register'
-      ? registerUser(service, app, identifier)
+      ? registerUser(service, app, client, identifier)
       : requireKnownUser(service, app, identifier);
   }
   const user =
     action === 'register'
-      ? await registerAlike(service, app, identifier)
+      ? await registerAlike(service, app, client, identifier)
       : await findUserByIdentifier(service.db, app.id, identifier);
   return user?.status === 'inactive' ? undefined : user;
 }
@@ -56,15 +57,16 @@ export async function lookUpUser(
 export async function resolveRegistrant(
   service: Service,
   app: App,
+  client: Client,
   identifier: Identifier,
   entered?: Entered,
 ): Promise<{ user: UserRow; decoy: boolean }> {
   if (service.options.strict) {
-    const user = await registerAlike(service, app, identifier, entered);
+    const user = await registerAlike(service, app, client, identifier, entered);
     const decoy = !isUnfinishedSignup(user);
     return { user: decoy ? decoyUser(service, app, identifier) : user, decoy };
   }
-  return { user: await registerUser(service, app, identifier, entered), decoy: false };
+  return { user: await registerUser(service, app, client, identifier, entered), decoy: false };
 }
 
 /**
@@ -76,6 +78,7 @@ export async function resolveRegistrant(
 async function registerAlike(
   service: Service,
   app: App,
+  client: Client,
   identifier: Identifier,
   entered?: Entered,
 ): Promise<UserRow> {
@@ -83,12 +86,13 @@ async function registerAlike(
   const { channel, value } = identifier;
   return service.db.transaction().execute(async (trx) => {
     const values = { origin: 'signup', ...entered, [channel]: value, [`${channel}_open`]: 1 } as const;
-    await insertUser(service, trx, app, values);
+    const made = await createUser(service, trx, app, client, values);
+    // As much work as recording a new user is.
+    const row = { id: `decoy ${randomText()}`, count: 1, resets_at: service.clock() };
+    if (!made) await trx.insertInto('limits').values(row).execute();
     const user = await findUserByIdentifier(trx, app.id, identifier);
     if (!user) throw new WireError('user_not_found');
-    if (entered) await replaceMetadata(trx, user, entered);
-    const row = { id: `decoy ${randomText()}`, count: 1, resets_at: service.clock() };
-    await trx.insertInto('limits').values(row).execute();
+    if (entered) await replaceMetadata(service, trx, user, entered, client);
     return user;
   });
 }

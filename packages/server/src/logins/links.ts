@@ -1,11 +1,11 @@
 import { WireError } from '../errors.ts';
+import { record } from '../events/record.ts';
 import { notify } from '../messages/notices.ts';
 import type { App, Client, Service } from '../service.ts';
 import { isPath } from '../settings.ts';
 import type { Queries } from '../storage/database.ts';
 import type { CodeRow, LinkRow, SessionRow, UserRow } from '../storage/schema.ts';
 import { randomText } from '../storage/secrets.ts';
-import { recordEvent } from '../users/events.ts';
 import type { Identifier } from '../users/identifiers.ts';
 import { findUserByIdentifier, lockUser } from '../users/users.ts';
 import { signAccessToken } from './accesstoken.ts';
@@ -44,7 +44,12 @@ export interface Link {
 }
 
 /** Makes a link. Id and secret are kept as hashes: each of them can log somebody in. */
-export async function createLink(service: Service, app: App, request: LinkRequest): Promise<Link> {
+export async function createLink(
+  service: Service,
+  queries: Queries,
+  app: App,
+  request: LinkRequest,
+): Promise<Link> {
   const [id, secret] = [randomText(), randomText()];
   const now = service.clock();
   const redirectUrl = request.redirectUrl || app.settings.redirectUrl;
@@ -60,9 +65,9 @@ export async function createLink(service: Service, app: App, request: LinkReques
     expires_at: expiresAt,
   } as const;
   const secretHash = service.secrets.hash('link', secret);
-  if (userId === undefined) await insertDecoy(service, own, secretHash);
+  if (userId === undefined) await insertDecoy(queries, own, secretHash);
   else
-    await service.db
+    await queries
       .insertInto('links')
       .values({
         ...own,
@@ -89,11 +94,11 @@ export async function createLink(service: Service, app: App, request: LinkReques
 
 /** Links are somebody's, codes may be nobody's: such a row takes as long to write, and no code has its ID. */
 async function insertDecoy(
-  service: Service,
+  queries: Queries,
   own: Omit<CodeRow, 'user_id' | 'code_hash' | 'attempts'>,
   code_hash: string,
 ): Promise<void> {
-  await service.db
+  await queries
     .insertInto('codes')
     .values({ ...own, user_id: null, code_hash, attempts: 0 })
     .execute();
@@ -265,13 +270,13 @@ async function changeAddress(
   { channel, identifier, id_hash }: LinkRow,
   client: Client,
 ): Promise<void> {
-  const event = { appId: user.app_id, userId: user.id, action: 'other', client } as const;
+  const event = { appId: user.app_id, userId: user.id, client };
   if (user[channel] !== identifier) {
     requireReplaceable(user, session, channel);
     const taken = await findUserByIdentifier(trx, user.app_id, { channel, value: identifier });
     if (taken) throw new WireError('invalid_request', `${channel}: is already in use.`);
     await endPending(trx, user.app_id, user.id, service.clock(), { except: id_hash });
-    await recordEvent(service, trx, { ...event, type: `${channel}.changed` });
+    await record(service, trx, { ...event, type: `${channel}.changed`, addresses: [identifier] });
   }
   const changed = await trx
     .updateTable('users')
@@ -285,6 +290,6 @@ async function changeAddress(
     .where('id', '=', user.id)
     .returningAll()
     .executeTakeFirstOrThrow();
-  await proveBySession(service, trx, changed, session, channel);
-  await recordEvent(service, trx, { ...event, type: 'magic_link.completed' });
+  await proveBySession(service, trx, changed, session, channel, client);
+  await record(service, trx, { ...event, type: 'magic_link.completed' });
 }

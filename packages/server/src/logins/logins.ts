@@ -1,9 +1,10 @@
 import { WireError } from '../errors.ts';
+import { record } from '../events/record.ts';
+import type { EventName } from '../events/types.ts';
 import { notify } from '../messages/notices.ts';
 import type { App, Client, Service } from '../service.ts';
 import type { Queries } from '../storage/database.ts';
 import type { UserRow } from '../storage/schema.ts';
-import { recordEvent } from '../users/events.ts';
 import { signAccessToken } from './accesstoken.ts';
 import { type Proof, proveByLogin } from './proof.ts';
 import { type AuthResult, openSession, type SessionStart } from './sessions.ts';
@@ -14,7 +15,7 @@ export interface Login {
   user: UserRow;
   client: Client;
   /** Event to write down. */
-  event: string;
+  event: EventName;
   redirectUrl?: string | undefined;
   /** Code or link that came back; absent for a passkey. */
   proof?: Proof;
@@ -40,7 +41,7 @@ export async function logIn(
     const { user, proof } = login;
     // It may have been closed since the code, link or ceremony was begun.
     if (isUnfinishedSignup(user)) requireSignup(app);
-    const owner = proof && (await proveByLogin(service, trx, app, user, proof));
+    const owner = proof && (await proveByLogin(service, trx, app, user, proof, login.client));
     const start = { ...login.session, ...(owner && { proven: owner.proven }) };
     await countLogin(service, trx, app, login);
     return { login, session: await openSession(service, trx, app, user.id, start), owner };
@@ -75,5 +76,5 @@ async function countLogin(service: Service, trx: Queries, app: App, login: Login
     .executeTakeFirst();
   if (!updated) throw new WireError('user_not_active');
   const action = updated.login_count === 1 ? 'register' : 'login';
-  await recordEvent(service, trx, { appId: app.id, userId: user.id, type, action, client });
+  await record(service, trx, { appId: app.id, userId: user.id, type, action, client });
 }

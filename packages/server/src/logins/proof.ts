@@ -5,7 +5,8 @@
  */
 import type { Removed } from '../delivery/delivery.ts';
 import { WireError } from '../errors.ts';
-import type { App, Service } from '../service.ts';
+import { record } from '../events/record.ts';
+import type { App, Client, Service } from '../service.ts';
 import type { Queries } from '../storage/database.ts';
 import type { Channel, LoginAction, SessionRow, UserRow, UserTable } from '../storage/schema.ts';
 import { omitFields } from '../users/metadata.ts';
@@ -39,6 +40,7 @@ export async function proveByLogin(
   app: App,
   user: UserRow,
   { channel, action, linkHash }: Proof,
+  client: Client,
 ): Promise<Proven> {
   if (user[`${channel}_proven_at`] !== null) return { proven: true, removed: [], user };
   const other = otherOf(channel);
@@ -46,7 +48,7 @@ export async function proveByLogin(
     user[other] !== null && user[`${other}_open`] === 0 && user[`${other}_proven_at`] === null;
   if (user[`${channel}_open`] === 1 && othersKnown) return { proven: false, removed: [], user };
 
-  const passkeys = app.settings.unprovenPasskeys === 'remove' ? await removePasskeys(trx, user) : 0;
+  const passkeys = app.settings.unprovenPasskeys === 'remove' ? await removePasskeys(trx, user) : [];
   const sessions = await endSessions(trx, app.id, user.id, { proven: 0 });
   await endPending(trx, app.id, user.id, service.clock(), { except: linkHash, source: 'visitor' });
   const address = user[other] !== null && user[`${other}_open`] === 1 ? other : undefined;
@@ -59,8 +61,25 @@ export async function proveByLogin(
     metadata,
     open_metadata: null,
   });
-  const lost = { passkeys, sessions, addresses: address, metadata: metadata !== user.metadata };
+  const lost = {
+    passkeys: passkeys.length,
+    sessions,
+    addresses: address,
+    metadata: metadata !== user.metadata,
+  };
   const removed = (Object.keys(lost) as (keyof typeof lost)[]).filter((kind) => lost[kind]);
+  await recordProof(service, trx, user, channel, client);
+  if (removed.length > 0) {
+    const details = { removed, ...(passkeys.length && { passkeys }) };
+    await record(service, trx, {
+      type: 'unproven.removed',
+      appId: app.id,
+      userId: user.id,
+      client,
+      details,
+      addresses: [address && user[address]],
+    });
+  }
   return { proven: true, removed, user: changed };
 }
 
@@ -76,6 +95,7 @@ export async function proveBySession(
   user: UserRow,
   session: SessionRow,
   channel: Channel,
+  client: Client,
 ): Promise<void> {
   const other = otherOf(channel);
   const own = user[`${other}_open`] === 1 && user[`${other}_verified`] === 1;
@@ -88,6 +108,9 @@ export async function proveBySession(
     ...(own && provenNow(service, other)),
     ...(session.proven === 0 && { open_metadata: null }),
   });
+  for (const proven of own ? [channel, other] : [channel]) {
+    if (user[`${proven}_proven_at`] === null) await recordProof(service, trx, user, proven, client);
+  }
   if (session.proven === 1) return;
   for (const table of ['sessions', 'devices'] as const) {
     await trx
@@ -112,7 +135,18 @@ export function requireReplaceable(user: UserRow, session: SessionRow, channel: 
     throw new WireError('operation_not_allowed', 'Log in by a code or link first to change this address');
 }
 
-async function removePasskeys(trx: Queries, { app_id, id }: UserRow): Promise<number> {
+function recordProof(
+  service: Service,
+  trx: Queries,
+  { app_id: appId, id: userId, ...user }: UserRow,
+  channel: Channel,
+  client: Client,
+) {
+  const type = `${channel}.proven` as const;
+  return record(service, trx, { type, appId, userId, client, addresses: [user[channel]] });
+}
+
+async function removePasskeys(trx: Queries, { app_id, id }: UserRow): Promise<string[]> {
   const removed = await trx
     .deleteFrom('devices')
     .where('app_id', '=', app_id)
@@ -120,7 +154,7 @@ async function removePasskeys(trx: Queries, { app_id, id }: UserRow): Promise<nu
     .where('proven', '=', 0)
     .returning('id')
     .execute();
-  return removed.length;
+  return removed.map((row) => row.id);
 }
 
 function provenNow(service: Service, channel: Channel): Partial<UserTable> {

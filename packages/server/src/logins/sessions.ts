@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { WireError } from '../errors.ts';
-import { warn } from '../limits/warnings.ts';
+import { record, report } from '../events/record.ts';
 import { notify } from '../messages/notices.ts';
-import type { App, Client, Service } from '../service.ts';
+import { type App, type Client, itself, type Service } from '../service.ts';
 import type { Queries } from '../storage/database.ts';
-import type { SessionRow, UserRow } from '../storage/schema.ts';
+import type { SessionRow } from '../storage/schema.ts';
 import { randomText } from '../storage/secrets.ts';
 import { findUser } from '../users/users.ts';
 import { signAccessToken } from './accesstoken.ts';
@@ -135,13 +135,21 @@ export async function refresh(
     if (next === 'expired') return 'invalid_refresh_token';
     if (next === 'reused') {
       await trx.deleteFrom('sessions').where('id', '=', session.id).execute();
+      await record(service, trx, {
+        type: 'refresh_token.reused',
+        appId: app.id,
+        userId: user.id,
+        // Whoever sent it may be a thief: the end is the server's doing.
+        client: { ...client, actor: itself.actor },
+        details: { session: session.id },
+      });
       return { reusedOf: user };
     }
     return { session, next };
   });
   if (typeof result === 'string') throw new WireError(result);
   if ('reusedOf' in result) {
-    await tellOfReuse(service, app, result.reusedOf, client);
+    await notify(service, app, result.reusedOf, 'refresh_reused', { visitor: client });
     throw new WireError('invalid_refresh_token');
   }
   const { user_id, id, created_at: authTime } = result.session;
@@ -196,13 +204,8 @@ async function findRefreshToken(service: Service, trx: Queries, token: string) {
     .executeTakeFirst();
 }
 
-async function tellOfReuse(service: Service, app: App, user: UserRow, client: Client): Promise<void> {
-  warn(service, 'refresh_token.reused', { app: app.id, user: user.id, ip: client.ip });
-  await notify(service, app, user, 'refresh_reused', { visitor: client });
-}
-
 /** Logs out: ends the session that a refresh token belongs to, if there is one. */
-export async function revoke(service: Service, app: App, token: string): Promise<void> {
+export async function revoke(service: Service, app: App, token: string, client: Client): Promise<void> {
   const hash = hashOf(service, token);
   const ended = await service.db
     .deleteFrom('sessions')
@@ -210,7 +213,7 @@ export async function revoke(service: Service, app: App, token: string): Promise
     .where('id', 'in', (eb) => eb.selectFrom('refresh_tokens').select('session_id').where('hash', '=', hash))
     .returning('user_id')
     .executeTakeFirst();
-  if (ended) service.metrics.events.inc({ type: 'session.ended' });
+  if (ended) report(service, { type: 'session.ended', appId: app.id, userId: ended.user_id, client });
 }
 
 function hashOf(service: Service, token: string): string {

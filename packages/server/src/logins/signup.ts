@@ -1,8 +1,10 @@
 import { WireError } from '../errors.ts';
-import type { App, Service } from '../service.ts';
+import { record } from '../events/record.ts';
+import type { App, Client, Service } from '../service.ts';
 import type { Queries } from '../storage/database.ts';
 import type { UserRow } from '../storage/schema.ts';
 import type { Identifier } from '../users/identifiers.ts';
+import { changedFields } from '../users/metadata.ts';
 import { findOrInsertUser, findUserByIdentifier } from '../users/users.ts';
 
 /** @throws {@link WireError} `operation_not_allowed` */
@@ -21,22 +23,31 @@ export type Entered = Pick<UserRow, 'metadata' | 'open_metadata'>;
 export async function registerUser(
   service: Service,
   app: App,
+  client: Client,
   identifier: Identifier,
   entered?: Entered,
 ): Promise<UserRow> {
   requireSignup(app);
-  const user = await findOrInsertUser(service, app, identifier, { origin: 'signup', ...entered });
+  const user = await findOrInsertUser(service, app, client, identifier, { origin: 'signup', ...entered });
   if (user.status === 'inactive') throw new WireError('user_not_active');
   // The iOS client compares this text.
   if (user.login_count > 0 || user.status === 'active')
     throw new WireError('invalid_request', 'user: already exists.');
-  if (entered && isUnfinishedSignup(user)) await replaceMetadata(service.db, user, entered);
+  if (entered && isUnfinishedSignup(user)) {
+    await service.db.transaction().execute((trx) => replaceMetadata(service, trx, user, entered, client));
+  }
   return user;
 }
 
 /** Forgets what an earlier visitor entered into a sign-up, who may be somebody else. Once it is finished, nothing changes. */
-export async function replaceMetadata(queries: Queries, user: UserRow, entered: Entered): Promise<void> {
-  await queries
+export async function replaceMetadata(
+  service: Service,
+  trx: Queries,
+  user: UserRow,
+  entered: Entered,
+  client: Client,
+): Promise<void> {
+  const replaced = await trx
     .updateTable('users')
     .set(entered)
     .where('app_id', '=', user.app_id)
@@ -44,7 +55,12 @@ export async function replaceMetadata(queries: Queries, user: UserRow, entered: 
     .where('origin', '=', 'signup')
     .where('status', '=', 'pending')
     .where('login_count', '=', 0)
-    .execute();
+    .returning('id')
+    .executeTakeFirst();
+  const fields = changedFields(user.metadata, entered.metadata);
+  if (!replaced || fields.length === 0) return;
+  const change = { appId: user.app_id, userId: user.id, client, details: { fields } };
+  await record(service, trx, { type: 'metadata.changed', ...change });
 }
 
 export function requireSignup(app: App): void {

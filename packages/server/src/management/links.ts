@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { isAllowedRedirect } from '../apps/origins.ts';
 import { WireError } from '../errors.ts';
+import { record } from '../events/record.ts';
 import { type RequestContext, type Route, route } from '../http/routes.ts';
 import { bodies, magicLink } from '../http/schemas.ts';
 import { createLink, requireLinkPath } from '../logins/links.ts';
@@ -29,7 +30,7 @@ export const linkRoutes: Route[] = [
 ];
 
 async function createMagicLink(context: Context) {
-  const { service, app, body } = context;
+  const { service, app, body, client } = context;
   requireLinkPath(body.magic_link_path);
   if (body.redirect_url && !isAllowedRedirect(app, body.redirect_url)) {
     throw new WireError('invalid_request', 'redirect_url: must be a path or an allowed URL.');
@@ -37,14 +38,25 @@ async function createMagicLink(context: Context) {
   const { user, to } = await requireRecipient(context);
   const type = body.type ?? 'login';
   const ttl = body.ttl ?? Math.ceil(app.settings.authMethods.magicLink.ttl / 60);
-  const link = await createLink(service, app, {
-    userId: user.id,
-    to,
-    type,
-    source: 'back_end',
-    ttl: ttl * 60,
-    path: body.magic_link_path,
-    redirectUrl: body.redirect_url,
+  const link = await service.db.transaction().execute(async (trx) => {
+    const details = { link: type, channel: to.channel, minutes: ttl, sent: body.send };
+    await record(service, trx, {
+      type: 'magic_link.created',
+      appId: app.id,
+      userId: user.id,
+      client,
+      details,
+      addresses: [to.value],
+    });
+    return createLink(service, trx, app, {
+      userId: user.id,
+      to,
+      type,
+      source: 'back_end',
+      ttl: ttl * 60,
+      path: body.magic_link_path,
+      redirectUrl: body.redirect_url,
+    });
   });
   if (body.send) {
     const kind = type === 'login' ? 'magic_link' : 'verify_identifier';
@@ -74,7 +86,12 @@ async function createMagicLink(context: Context) {
 }
 
 /** Finds whom the link is for: a user by id, or by an address, which makes a user where there is none. */
-async function requireRecipient({ service, app, body }: Context): Promise<{ user: UserRow; to: Identifier }> {
+async function requireRecipient({
+  service,
+  app,
+  body,
+  client,
+}: Context): Promise<{ user: UserRow; to: Identifier }> {
   if (body.user_id) {
     const user = await requireUser(service.db, app.id, body.user_id);
     const channel = body.channel ?? (user.email ? 'email' : 'phone');
@@ -93,5 +110,5 @@ async function requireRecipient({ service, app, body }: Context): Promise<{ user
     );
   }
   const to = { channel: wanted, value };
-  return { user: await adoptUser(service, await findOrInsertUser(service, app, to), wanted), to };
+  return { user: await adoptUser(service, await findOrInsertUser(service, app, client, to), wanted), to };
 }

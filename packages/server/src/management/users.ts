@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { WireError } from '../errors.ts';
+import { record } from '../events/record.ts';
 import { type RequestContext, type Route, route } from '../http/routes.ts';
 import { bodies, device, passageUser } from '../http/schemas.ts';
 import { endAll, endPending } from '../logins/endings.ts';
@@ -7,10 +8,9 @@ import { notify } from '../messages/notices.ts';
 import type { App } from '../service.ts';
 import type { Queries } from '../storage/database.ts';
 import type { UserRow, UserTable } from '../storage/schema.ts';
-import { logEvent, recordEvent } from '../users/events.ts';
 import { readIdentifiers } from '../users/identifiers.ts';
-import { mergeMetadata, noteOpenFields } from '../users/metadata.ts';
-import { insertUser, listDevices, lockUser, requireUser } from '../users/users.ts';
+import { changedFields, mergeMetadata, noteOpenFields } from '../users/metadata.ts';
+import { createUser, listDevices, lockUser, requireUser } from '../users/users.ts';
 import { changedUserView, deviceView, passageUserView } from '../users/views.ts';
 import { findWholeUser } from '../users/whole.ts';
 import { deleteDevice } from '../webauthn/devices.ts';
@@ -30,7 +30,7 @@ export const userRoutes: Route[] = [
       answer: oneUser,
       errors: [400, 401],
     },
-    createUser,
+    addUser,
   ),
   route(
     {
@@ -73,9 +73,8 @@ export const userRoutes: Route[] = [
         if (!(await lockUser(trx, app.id, userId))) throw new WireError('user_not_found');
         await endAll(trx, app.id, userId, service.clock());
         await trx.deleteFrom('users').where('app_id', '=', app.id).where('id', '=', userId).execute();
+        await record(service, trx, { type: 'user.deleted', appId: app.id, userId, client });
       });
-      // The user's events went with the user.
-      logEvent(service, { appId: app.id, userId, type: 'user.deleted', client });
       return undefined;
     },
   ),
@@ -128,14 +127,8 @@ export const userRoutes: Route[] = [
         const user = await requireLocked(trx, app, params.user_id);
         if (!(await deleteDevice(trx, app, user.id, params.device_id ?? '')))
           throw new WireError('device_not_found');
-        const event = {
-          appId: app.id,
-          userId: user.id,
-          type: 'webauthn.revoked',
-          action: 'other',
-          client,
-        } as const;
-        await recordEvent(service, trx, event);
+        const change = { appId: app.id, userId: user.id, client, details: { passkey: params.device_id } };
+        await record(service, trx, { type: 'webauthn.revoked', ...change });
         return user;
       });
       await notify(service, app, user, 'passkey_deleted');
@@ -155,8 +148,7 @@ export const userRoutes: Route[] = [
       const user = await service.db.transaction().execute(async (trx) => {
         const user = await requireLocked(trx, app, params.user_id);
         await endAll(trx, app.id, user.id, service.clock());
-        const type = 'sessions.revoked';
-        await recordEvent(service, trx, { appId: app.id, userId: user.id, type, action: 'other', client });
+        await record(service, trx, { type: 'sessions.revoked', appId: app.id, userId: user.id, client });
         return user;
       });
       await notify(service, app, user, 'sessions_ended');
@@ -171,13 +163,15 @@ async function requireLocked(trx: Queries, app: App, id: string | undefined): Pr
   return user;
 }
 
-async function createUser({ service, app, body }: RequestContext<Body<'userArgs'>, unknown>) {
+async function addUser({ service, app, body, client }: RequestContext<Body<'userArgs'>, unknown>) {
   if (!body.email && !body.phone) {
     throw new WireError('invalid_request', 'email: cannot be blank; phone: cannot be blank.');
   }
   const addresses = readIdentifiers(body);
   const metadata = mergeMetadata(app.settings, null, body.user_metadata, 'any');
-  const user = await insertUser(service, service.db, app, { ...addresses, metadata });
+  const user = await service.db
+    .transaction()
+    .execute((trx) => createUser(service, trx, app, client, { ...addresses, metadata }));
   if (!user) throw new WireError('invalid_request', 'identifier: already exists.');
   return { user: await changedUserView(service.db, user) };
 }
@@ -202,18 +196,17 @@ async function updateUser({ service, app, params, body, client }: RequestContext
         .where(channel, '=', value)
         .executeTakeFirst();
       if (taken) throw new WireError('invalid_request', 'identifier: already exists.');
-      const event = {
-        appId: app.id,
-        userId: user.id,
-        type: `${channel}.changed`,
-        action: 'other',
-        client,
-      } as const;
-      await recordEvent(service, trx, event);
+      const change = { appId: app.id, userId: user.id, client, addresses: [value] };
+      await record(service, trx, { type: `${channel}.changed`, ...change });
     }
     if (changes.email || changes.phone) await endPending(trx, app.id, user.id, service.clock());
     const metadata = mergeMetadata(app.settings, user.metadata, body.user_metadata, 'any');
     const open_metadata = noteOpenFields(user.open_metadata, body.user_metadata, 'known');
+    const fields = changedFields(user.metadata, metadata);
+    if (fields.length > 0) {
+      const change = { appId: app.id, userId: user.id, client, details: { fields } };
+      await record(service, trx, { type: 'metadata.changed', ...change });
+    }
     const changed = await trx
       .updateTable('users')
       // What only a sign-up knew is the back end's from now on: no stranger registers a passkey for it.
@@ -250,7 +243,7 @@ async function setStatus(
     if (!user) throw new WireError('user_not_found');
     if (status === 'inactive') await endAll(trx, app.id, user.id, service.clock());
     const type = status === 'inactive' ? 'user.deactivated' : 'user.activated';
-    await recordEvent(service, trx, { appId: app.id, userId: user.id, type, action: 'other', client });
+    await record(service, trx, { type, appId: app.id, userId: user.id, client });
     return { user: await changedUserView(trx, user) };
   });
 }

@@ -4,9 +4,9 @@
  * @module
  */
 import { WireError } from '../errors.ts';
+import { hasLoggedInFrom } from '../events/recent.ts';
 import { checkLimit, countUp, isTaken, takeOnce, tally } from '../limits/limits.ts';
 import type { App, Client, Service } from '../service.ts';
-import { hasLoggedInFrom } from '../users/events.ts';
 import type { Identifier } from '../users/identifiers.ts';
 import { findUserByIdentifier } from '../users/users.ts';
 

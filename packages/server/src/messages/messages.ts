@@ -1,5 +1,6 @@
 import type { Message, SecretKind } from '../delivery/delivery.ts';
 import { WireError } from '../errors.ts';
+import { maskAddress } from '../events/mask.ts';
 import { type App, type Service, track } from '../service.ts';
 import type { UserRow } from '../storage/schema.ts';
 import type { Identifier } from '../users/identifiers.ts';
@@ -18,13 +19,6 @@ export interface Post {
   decoy?: boolean | undefined;
   /** Account that a link proves an address for. */
   account?: UserRow | undefined;
-}
-
-/** Shows an address to somebody who may not know it: its owner recognizes it, and it has no text that its owner chose. */
-export function maskAddress(address: string): string {
-  const [local = '', domain = ''] = address.split('@');
-  if (!domain) return `***${address.slice(-4)}`;
-  return `${local.slice(0, 1)}***@${domain.slice(0, 1)}***.${domain.slice(domain.lastIndexOf('.') + 1)}`;
 }
 
 /**

@@ -1,11 +1,12 @@
 import type { Message, Notice, NoticeKind, Removed } from '../delivery/delivery.ts';
 import { WireError } from '../errors.ts';
+import { maskAddress } from '../events/mask.ts';
 import { countUp } from '../limits/limits.ts';
 import type { App, Client, Service } from '../service.ts';
 import type { UserRow } from '../storage/schema.ts';
 import { browserName } from '../users/browser.ts';
 import type { Identifier } from '../users/identifiers.ts';
-import { deliver, maskAddress } from './messages.ts';
+import { deliver } from './messages.ts';
 import { renderNotice } from './render.ts';
 
 /** What is told besides the kind. */

@@ -98,6 +98,14 @@ async function copyBefore(db: Kysely<Schema>, location: string, work: () => Prom
   }
 }
 
+const followers = new WeakMap<Queries, (() => void)[]>();
+
+/** Does something once a transaction is committed, and not if it is rolled back. Outside of a transaction at once. */
+export function afterCommit(queries: Queries, action: () => void): void {
+  if (queries.isTransaction) followers.set(queries, [...(followers.get(queries) ?? []), action]);
+  else action();
+}
+
 /** How often a transaction is begun that the database breaks off. */
 const attempts = 3;
 
@@ -112,7 +120,12 @@ class Repeating extends Kysely<Schema> {
     builder.execute = async (work) => {
       for (let attempt = 1; ; attempt++) {
         try {
-          return await execute(work);
+          const { result, actions } = await execute(async (trx) => ({
+            result: await work(trx),
+            actions: followers.get(trx) ?? [],
+          }));
+          for (const action of actions) action();
+          return result;
         } catch (error) {
           const failure = failureOf(error);
           const passes = failure === 'conflict' || failure === 'duplicate';

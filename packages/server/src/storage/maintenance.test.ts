@@ -118,7 +118,7 @@ describeStored('Clean-up', (make) => {
     const kept = ['deactivated', 'finished', 'imported', 'known', 'linked', 'made', 'new', 'passkey'];
     expect(await list()).toEqual([...kept, 'returning']);
     expect(server.log.filter((line) => line.includes('signups.deleted'))).toEqual([
-      'Event {"count":1,"event":"signups.deleted"}',
+      expect.stringMatching(/"users":1,"event":"signups.deleted","actor":"server"/),
     ]);
     server.advance(day);
     await server.server.runScheduled();

@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { type Kysely, sql } from 'kysely';
 import { bindSecret } from './binding.ts';
 import type { Queries, Storage } from './database.ts';
+import type { Schema } from './schema.ts';
 import type { Secrets } from './secrets.ts';
 
 /** Makes everything void that may have been used since a backup was taken. */
@@ -20,14 +21,12 @@ interface SealedKeys {
  *
  * @returns Number of signing keys.
  */
-export async function changeSecret(storage: Storage, keys: SealedKeys, next: Secrets): Promise<number> {
-  return storage.db.transaction().execute(async (trx) => {
-    const count = await keys.reseal(trx, next);
-    await voidSecrets(trx);
-    await trx.deleteFrom('limits').execute();
-    await bindSecret(trx, next);
-    return count;
-  });
+export async function changeSecret(trx: Queries, keys: SealedKeys, next: Secrets): Promise<number> {
+  const count = await keys.reseal(trx, next);
+  await voidSecrets(trx);
+  await trx.deleteFrom('limits').execute();
+  await bindSecret(trx, next);
+  return count;
 }
 
 /** How long events are kept: 90 days, in milliseconds. */
@@ -88,19 +87,28 @@ function deleteBetween(
  * Deletes users who began to sign up and never finished: they have proven nothing, have no passkey, and nothing of theirs is under way.
  * Those whom a back end or an import made stay, and so do those whom a back end has changed since.
  *
+ * @param note Called in the transaction that deletes so many users of an app.
  * @returns How many there were.
  */
 export async function deleteUnfinishedSignups(
-  queries: Queries,
+  db: Kysely<Schema>,
   now: number,
-  signal?: AbortSignal,
+  signal: AbortSignal,
+  note: (trx: Queries, appId: string, users: number) => Promise<unknown>,
 ): Promise<number> {
-  const apps = await queries.selectFrom('apps').select('id').execute();
+  const apps = await db.selectFrom('apps').select('id').execute();
   let count = 0;
   for (const { id } of apps) {
-    const unfinished = unfinishedSignups(queries, id, now - signupLifetime);
-    const deletion = queries.deleteFrom('users').where('app_id', '=', id).where('id', 'in', unfinished);
-    count += await inBatches(() => deletion.executeTakeFirst(), signal);
+    const deleteBatch = () =>
+      db.transaction().execute(async (trx) => {
+        const unfinished = unfinishedSignups(trx, id, now - signupLifetime);
+        const deletion = trx.deleteFrom('users').where('app_id', '=', id).where('id', 'in', unfinished);
+        const deleted = await deletion.executeTakeFirst();
+        const users = Number(deleted.numDeletedRows);
+        if (users > 0) await note(trx, id, users);
+        return deleted;
+      });
+    count += await inBatches(deleteBatch, signal);
   }
   return count;
 }
@@ -143,6 +151,16 @@ async function inBatches(
     // SQLite works in this thread: requests come in between.
     await setImmediate();
   }
+}
+
+/** Deletes entries of the audit log that are older than so many days. */
+export async function sweepAudit(
+  queries: Queries,
+  now: number,
+  days: number,
+  signal?: AbortSignal,
+): Promise<void> {
+  await deleteBetween(queries, 'audit', 'id', 'created_at', 0, now - days * 86_400_000, signal);
 }
 
 /**

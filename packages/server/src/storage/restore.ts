@@ -1,6 +1,7 @@
 import { chmodSync, copyFileSync, existsSync, realpathSync, renameSync, rmSync, statSync } from 'node:fs';
 import { Kysely, sql } from 'kysely';
 import { checkSecret } from './binding.ts';
+import type { Queries } from './database.ts';
 import { isPostgres } from './location.ts';
 import { voidSecrets } from './maintenance.ts';
 import { migrate } from './migrations.ts';
@@ -32,10 +33,16 @@ export interface Restored {
  * been used since it was taken becomes void: sessions, codes, links and ceremonies. The replaced database is kept beside the new one.
  *
  * @param backup File that `backUp` made, or a copy of a database, together with its `-wal` if it has one. Stays as it is.
+ * @param finishing Writes to the restored database what else belongs there, before it is put in place.
  * @throws TypeError for PostgreSQL, which has `pg_restore`
  * @throws Error if a server runs, or the backup is damaged, of a newer version, or of another secret; nothing changes then
  */
-export async function restore(backup: string, location: string, secrets: Secrets): Promise<Restored> {
+export async function restore(
+  backup: string,
+  location: string,
+  secrets: Secrets,
+  finishing: (queries: Queries) => Promise<void> = async () => {},
+): Promise<Restored> {
   if (isPostgres(location)) throw new TypeError('PostgreSQL is restored with pg_restore or psql');
   requireBackup(backup, location);
   const made = createFile(location);
@@ -45,7 +52,7 @@ export async function restore(backup: string, location: string, secrets: Secrets
   try {
     await requireUnused(file);
     copyDatabase(backup, copy);
-    const held = await prepare(copy, secrets).catch((cause: Error) => {
+    const held = await prepare(copy, secrets, finishing).catch((cause: Error) => {
       throw new Error(`The backup ${backup} cannot be restored: ${cause.message}`, { cause });
     });
     const replaced = made ? undefined : `${file}.replaced.${new Date().toISOString().replace(/[-:.]/g, '')}`;
@@ -91,7 +98,11 @@ function copyDatabase(from: string, to: string): void {
 }
 
 /** Checks a copy and makes it ready to be served from. */
-async function prepare(copy: string, secrets: Secrets): Promise<Omit<Restored, 'replaced'>> {
+async function prepare(
+  copy: string,
+  secrets: Secrets,
+  finishing: (queries: Queries) => Promise<void>,
+): Promise<Omit<Restored, 'replaced'>> {
   const database = await openSqlite(copy);
   const db = new Kysely<Schema>({ dialect: new ImmediateSqliteDialect(database) });
   try {
@@ -99,6 +110,7 @@ async function prepare(copy: string, secrets: Secrets): Promise<Omit<Restored, '
     await checkSecret(db, secrets);
     await migrate(db, 'sqlite');
     await voidSecrets(db);
+    await finishing(db);
     const held = await count(db);
     finish(database);
     return held;

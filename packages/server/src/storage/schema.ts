@@ -189,6 +189,23 @@ export interface EventTable {
   created_at: number;
 }
 
+/** The audit log. It outlives the users and apps that it is about. */
+export interface AuditTable {
+  /** IDs of one process sort in the order in which they were made. */
+  id: string;
+  /** Null for what is of the whole server. */
+  app_id: string | null;
+  user_id: string | null;
+  type: string;
+  actor: 'user' | 'api_key' | 'command' | 'program' | 'server';
+  actor_id: string | null;
+  ip: string | null;
+  user_agent: string | null;
+  /** JSON object, without secrets and without addresses in clear. */
+  details: string;
+  created_at: number;
+}
+
 export interface LimitTable {
   id: string;
   count: number;
@@ -212,6 +229,7 @@ export interface Schema {
   sessions: SessionTable;
   refresh_tokens: RefreshTokenTable;
   events: EventTable;
+  audit: AuditTable;
   limits: LimitTable;
   meta: MetaTable;
 }
@@ -225,3 +243,4 @@ export type CodeRow = Selectable<CodeTable>;
 export type LinkRow = Selectable<LinkTable>;
 export type SessionRow = Selectable<SessionTable>;
 export type EventRow = Selectable<EventTable>;
+export type AuditRow = Selectable<AuditTable>;

@@ -22,6 +22,14 @@ export function randomText(length = 24): string {
   return text;
 }
 
+let newest = 0;
+
+/** Returns an ID that sorts after those that this process made before. */
+export function orderedText(now: number): string {
+  newest = Math.max(now * 1000, newest + 1);
+  return `${newest.toString(36).padStart(11, '0')}${randomText(16)}`;
+}
+
 /** Returns six random digits, every code from 000000 to 999999 equally likely. */
 export function randomCode(): string {
   return String(randomInt(1_000_000)).padStart(6, '0');

@@ -1,4 +1,5 @@
-import type { Service } from '../service.ts';
+import { record } from '../events/record.ts';
+import { itself, type Service } from '../service.ts';
 import { readEmail } from './identifiers.ts';
 
 const mark = 'email addresses';
@@ -68,13 +69,23 @@ async function rewrite(
       );
       return false;
     }
-    await trx
+    const rewritten = await trx
       .updateTable('users')
       .set({ email })
       .where('app_id', '=', app)
       .where('id', '=', user)
       .where('email', '=', stored)
-      .execute();
+      .returning('id')
+      .executeTakeFirst();
+    if (rewritten) {
+      await record(service, trx, {
+        type: 'email.rewritten',
+        appId: app,
+        userId: user,
+        client: itself,
+        addresses: [email],
+      });
+    }
     return true;
   });
 }

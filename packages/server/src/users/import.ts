@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { WireError } from '../errors.ts';
+import { record } from '../events/record.ts';
 import type { ImportedUser } from '../options.ts';
 import type { App, Service } from '../service.ts';
 import type { NewUser } from '../storage/schema.ts';
@@ -10,7 +11,7 @@ import { findUser, insertUser } from './users.ts';
 const time = z.iso.datetime({ offset: true });
 
 /** What is read of a record; all else that the Management API says of a user is passed over. */
-export const record = z.object({
+export const userRecord = z.object({
   // As long as ids of the original service and more, and always one segment of a path.
   id: z
     .string()
@@ -47,6 +48,14 @@ export async function importUsers(
       if (!added) throw problem(index, 'the email address or phone number belongs to another user');
       count += 1;
     }
+    if (count > 0) {
+      await record(service, trx, {
+        type: 'users.imported',
+        appId: app.id,
+        client: service.operator,
+        details: { users: count },
+      });
+    }
     return count;
   });
   return { imported, existing: rows.length - imported };
@@ -54,7 +63,7 @@ export async function importUsers(
 
 /** @throws ZodError, WireError or TypeError, which {@link faultOf} puts into words */
 export function readRecord(service: Service, app: App, user: ImportedUser): Partial<NewUser> {
-  const { id, external_id, status, ...given } = record.parse(user);
+  const { id, external_id, status, ...given } = userRecord.parse(user);
   const { email = null, phone = null } = readIdentifiers(given);
   if (!email && !phone) throw new TypeError('"email" or "phone" must be set');
   const createdAt = given.created_at === undefined ? service.clock() : Date.parse(given.created_at);

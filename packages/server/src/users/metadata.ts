@@ -72,6 +72,15 @@ export function omitFields(stored: string | null, fields: string | null): string
   return kept.length ? JSON.stringify(Object.fromEntries(kept)) : null;
 }
 
+/** Returns the names of the fields in which metadata differs. */
+export function changedFields(before: string | null, after: string | null): string[] {
+  const [old, now] = [before, after].map((text) => (text ? (JSON.parse(text) as Metadata) : {})) as [
+    Metadata,
+    Metadata,
+  ];
+  return Object.keys({ ...old, ...now }).filter((name) => old[name] !== now[name]);
+}
+
 function isDate(value: unknown): boolean {
   const parts = typeof value === 'string' ? /^(\d{2})\/(\d{2})\/(\d{4})$/.exec(value) : null;
   if (!parts) return false;

@@ -1,8 +1,11 @@
 import { z } from 'zod';
+import { rewriteEntry } from '../events/audit.ts';
+import { record } from '../events/record.ts';
 import type { App, Service } from '../service.ts';
+import type { Queries } from '../storage/database.ts';
 import type { DeviceRow, NewUser, UserRow } from '../storage/schema.ts';
 import { randomText } from '../storage/secrets.ts';
-import { faultOf, readRecord, record } from './import.ts';
+import { faultOf, readRecord, userRecord } from './import.ts';
 import { blankUser } from './users.ts';
 import { metadataOf, wireTime } from './views.ts';
 
@@ -57,6 +60,12 @@ const exported = z.object({
 export interface Arrival {
   user: Partial<NewUser> & { id: string };
   devices: Omit<DeviceRow, 'user_id' | 'app_id'>[];
+}
+
+/** What was imported so far, and its entry in the audit log. */
+export interface Tally {
+  users: number;
+  entry?: string | undefined;
 }
 
 /** Reads all users of an app with their passkeys, one page at a time. */
@@ -139,7 +148,7 @@ function exportUser(user: UserRow, devices: readonly DeviceRow[]) {
  */
 export function readArrival(service: Service, app: App, value: unknown): Arrival {
   try {
-    const user = readRecord(service, app, record.parse(value));
+    const user = readRecord(service, app, userRecord.parse(value));
     const { passkeys, ...rest } = exported.parse(value);
     const given = Object.fromEntries(Object.entries(rest).filter(([, one]) => one !== undefined));
     return {
@@ -159,9 +168,14 @@ export function readArrival(service: Service, app: App, value: unknown): Arrival
  * Writes users and their passkeys in one transaction. Those whose ID is there already are left as they are, so that an import which was
  * cut off can be repeated.
  *
- * @returns IDs written, and IDs that were there. The others have an address of another user.
+ * @returns IDs written, and IDs that were there. The others have an address of another user. With them the tally for the next call.
  */
-export async function writeArrivals(service: Service, app: App, arrivals: readonly Arrival[]) {
+export async function writeArrivals(
+  service: Service,
+  app: App,
+  arrivals: readonly Arrival[],
+  tally: Tally = { users: 0 },
+) {
   const now = service.clock();
   return service.db.transaction().execute(async (trx) => {
     const rows = arrivals.map(({ user }) => ({ ...blankUser(app.id, now), ...user }));
@@ -192,6 +206,33 @@ export async function writeArrivals(service: Service, app: App, arrivals: readon
           .where('id', 'in', missing)
           .execute()
       : [];
-    return { written, existing: new Set(known.map(({ id }) => id)) };
+    return {
+      written,
+      existing: new Set(known.map(({ id }) => id)),
+      tally: await countImported(service, trx, app, tally, written.size),
+    };
   });
+}
+
+/** Adds to the entry of an import, so that it has one, however many transactions it takes. */
+async function countImported(
+  service: Service,
+  trx: Queries,
+  app: App,
+  { users: before, entry }: Tally,
+  more: number,
+): Promise<Tally> {
+  const users = before + more;
+  if (more === 0) return { users, entry };
+  if (entry !== undefined) {
+    await rewriteEntry(trx, entry, { users });
+    return { users, entry };
+  }
+  const made = await record(service, trx, {
+    type: 'users.imported',
+    appId: app.id,
+    client: service.operator,
+    details: { users },
+  });
+  return { users, entry: made };
 }

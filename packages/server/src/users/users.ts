@@ -1,5 +1,6 @@
 import { WireError } from '../errors.ts';
-import type { App, Service } from '../service.ts';
+import { record } from '../events/record.ts';
+import type { App, Client, Service } from '../service.ts';
 import type { Queries } from '../storage/database.ts';
 import type { Channel, DeviceRow, NewUser, UserRow } from '../storage/schema.ts';
 import { randomText } from '../storage/secrets.ts';
@@ -78,11 +79,11 @@ export function blankUser(appId: string, now: number): NewUser {
 /** Adds a user, or returns `undefined` when an address of theirs is taken: two requests at once make one user. */
 export async function insertUser(
   service: Service,
-  queries: Queries,
+  trx: Queries,
   app: App,
   values: Partial<NewUser>,
 ): Promise<UserRow | undefined> {
-  return queries
+  return trx
     .insertInto('users')
     .values({ ...blankUser(app.id, service.clock()), ...values })
     .onConflict((conflict) => conflict.doNothing())
@@ -90,20 +91,44 @@ export async function insertUser(
     .executeTakeFirst();
 }
 
+/** Adds a user as `insertUser` does, and records it. */
+export async function createUser(
+  service: Service,
+  trx: Queries,
+  app: App,
+  client: Client,
+  values: Partial<NewUser>,
+): Promise<UserRow | undefined> {
+  const user = await insertUser(service, trx, app, values);
+  if (!user) return undefined;
+  await record(service, trx, {
+    type: 'user.created',
+    appId: app.id,
+    userId: user.id,
+    client,
+    details: { origin: user.origin },
+    addresses: [user.email, user.phone],
+  });
+  return user;
+}
+
 /** Returns the user of an address, and makes a pending one where there is none. */
 export async function findOrInsertUser(
   service: Service,
   app: App,
+  client: Client,
   identifier: Identifier,
   values: Partial<NewUser> = {},
 ): Promise<UserRow> {
   const known = await findUserByIdentifier(service.db, app.id, identifier);
   if (known) return known;
-  const made = await insertUser(service, service.db, app, {
-    ...values,
-    [identifier.channel]: identifier.value,
-    [`${identifier.channel}_open`]: values.origin === 'signup' ? 1 : 0,
-  });
+  const { channel, value } = identifier;
+  const open = values.origin === 'signup' ? 1 : 0;
+  const made = await service.db
+    .transaction()
+    .execute((trx) =>
+      createUser(service, trx, app, client, { ...values, [channel]: value, [`${channel}_open`]: open }),
+    );
   const user = made ?? (await findUserByIdentifier(service.db, app.id, identifier));
   if (!user) throw new WireError('user_not_found');
   return user;

@@ -1,7 +1,7 @@
+import { listRecentEvents } from '../events/recent.ts';
 import type { Queries } from '../storage/database.ts';
 import type { DeviceRow, UserRow } from '../storage/schema.ts';
 import { browserName } from './browser.ts';
-import { listRecentEvents } from './events.ts';
 import type { Identifier } from './identifiers.ts';
 import { listDevices } from './users.ts';
 import type { WholeUser } from './whole.ts';

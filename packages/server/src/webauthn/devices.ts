@@ -1,11 +1,11 @@
 import { WireError } from '../errors.ts';
+import { record, report } from '../events/record.ts';
 import { endSessions } from '../logins/endings.ts';
 import type { App, Client, Service } from '../service.ts';
 import type { Queries } from '../storage/database.ts';
 import type { DeviceRow, DeviceType, HandshakeRow, UserRow } from '../storage/schema.ts';
 import { randomText } from '../storage/secrets.ts';
 import { browserName } from '../users/browser.ts';
-import { recordEvent } from '../users/events.ts';
 import { expectationOf } from './handshakes.ts';
 import type { Assertion, Attestation, NewCredential, Use } from './verify.ts';
 
@@ -74,12 +74,12 @@ export async function insertDevice(
     .returningAll()
     .executeTakeFirst();
   if (!row) throw new WireError('invalid_request', 'handshake_response: could not be verified.');
-  await recordEvent(service, trx, {
+  await record(service, trx, {
+    type: 'webauthn.register.completed',
     appId: app.id,
     userId: user.id,
-    type: 'webauthn.register.completed',
-    action: 'other',
     client,
+    details: { passkey: row.id },
   });
   return row;
 }
@@ -198,17 +198,13 @@ function typeOf({
 }
 
 function logChanges(service: Service, device: DeviceRow, use: Use, client: Client): void {
-  const { logger } = service.options;
-  const fields = { app: device.app_id, user: device.user_id, device: device.id, ip: client.ip };
-  if (use.counterWentBack) {
-    logger.warn(
-      { ...fields, event: 'passkey.counter_went_back' },
-      'Signature counter of a synced passkey went back',
-    );
-  }
+  const about = { appId: device.app_id, userId: device.user_id, client };
+  if (use.counterWentBack)
+    report(service, { ...about, type: 'passkey.counter_went_back', details: { device: device.id } });
   const { backupEligible, backedUp } = use;
   if (backupEligible !== (device.backup_eligible === 1) || backedUp !== (device.backed_up === 1)) {
-    logger.info({ ...fields, event: 'passkey.backup_changed', backupEligible, backedUp }, 'Event');
+    const details = { device: device.id, backupEligible, backedUp };
+    report(service, { ...about, type: 'passkey.backup_changed', details });
   }
 }
 

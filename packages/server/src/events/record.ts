@@ -1,0 +1,88 @@
+import type { Actor, Client, Service } from '../service.ts';
+import { afterCommit, type Queries } from '../storage/database.ts';
+import type { EventRow } from '../storage/schema.ts';
+import { randomText } from '../storage/secrets.ts';
+import { type Details, writeEntry } from './audit.ts';
+import { maskAddress } from './mask.ts';
+import { type EventName, typeOf } from './types.ts';
+
+/** Something that happened. */
+export interface Happening {
+  type: EventName;
+  /** Absent for what is of the whole server. */
+  appId?: string | undefined;
+  userId?: string | undefined;
+  /** Whoever caused it. */
+  client: Client;
+  /** What else is known, such as IDs and names. Never a secret, and never an address. */
+  details?: Details;
+  /** Addresses that it is about. The audit log has them masked, the log does not have them. */
+  addresses?: readonly (string | null | undefined)[];
+  /** What the user did, for their events. Default is `other`. */
+  action?: EventRow['action'];
+}
+
+/**
+ * Writes down what happened, in the transaction that makes it happen: for the user, and in the audit log if it is a change. It is logged and
+ * counted after the commit.
+ *
+ * @returns ID of the entry in the audit log, if there is one.
+ */
+export async function record(
+  service: Service,
+  trx: Queries,
+  happening: Happening,
+): Promise<string | undefined> {
+  const { type, appId, userId, client, details, addresses = [] } = happening;
+  const { recent, audit } = typeOf(type);
+  afterCommit(trx, () => report(service, happening));
+  if (recent && appId && userId) await writeRecent(service, trx, appId, userId, happening);
+  if (!audit) return undefined;
+  const masked = addresses.flatMap((address) => (address ? [maskAddress(address)] : []));
+  return writeEntry(trx, service.clock(), {
+    type,
+    appId,
+    userId,
+    actor: actorOf(happening),
+    client,
+    details: { ...details, ...(masked.length && { addresses: masked }) },
+  });
+}
+
+/** Logs and counts what happened. For what is stored, `record` does. */
+export function report(service: Service, happening: Happening): void {
+  const { type, appId: app, userId: user, client, details } = happening;
+  const { suspect, text } = typeOf(type);
+  const { kind, id } = actorOf(happening);
+  const actor = kind !== 'user' && { actor: id ? `${kind}:${id}` : kind };
+  const fields = { app, ...(user && { user }), ...details, event: type, ip: client.ip, ...actor };
+  service.metrics.events.inc({ type });
+  if (suspect) service.options.logger.warn(fields, text);
+  else service.options.logger.info(fields, 'Event');
+}
+
+function actorOf({ client, userId }: Happening): Actor {
+  return client.actor ?? { kind: 'user', id: userId };
+}
+
+async function writeRecent(
+  service: Service,
+  trx: Queries,
+  appId: string,
+  userId: string,
+  { type, client, action = 'other' }: Happening,
+): Promise<void> {
+  await trx
+    .insertInto('events')
+    .values({
+      id: randomText(),
+      app_id: appId,
+      user_id: userId,
+      type,
+      action,
+      ip_addr: client.ip ?? '',
+      user_agent: client.userAgent.slice(0, 500),
+      created_at: service.clock(),
+    })
+    .execute();
+}

@@ -1,0 +1,78 @@
+interface EventType {
+  /** What happened. For `docs/security.md`, and the text of a warning. */
+  text: string;
+  /** Whether `recent_events` of the user shows it. */
+  recent?: true;
+  /** Whether it is a change that the audit log keeps. */
+  audit?: true;
+  /** Whether it may be an attack: it is logged as a warning. */
+  suspect?: true;
+}
+
+/** Everything that is logged and counted by name. */
+export const eventTypes = {
+  'user.created': { text: 'A user was created', audit: true },
+  'users.imported': { text: 'Users were imported', audit: true },
+  'signups.deleted': { text: 'Sign-ups that nobody finished were deleted', audit: true },
+  'user.activated': { text: 'A user may log in again', recent: true, audit: true },
+  'user.deactivated': { text: 'A user was kept from logging in', recent: true, audit: true },
+  'user.deleted': { text: 'A user was deleted', audit: true },
+  'email.changed': { text: 'An email address was changed', recent: true, audit: true },
+  'email.rewritten': {
+    text: 'An email address was stored in its present form, after an upgrade',
+    audit: true,
+  },
+  'phone.changed': { text: 'A phone number was changed', recent: true, audit: true },
+  'email.proven': { text: 'An email address was proven for the first time', audit: true },
+  'phone.proven': { text: 'A phone number was proven for the first time', audit: true },
+  'metadata.changed': { text: 'Metadata of a user was changed', audit: true },
+  'unproven.removed': { text: 'What was made under no proof was removed', audit: true },
+
+  'user.registered': { text: 'A user registered by passkey and logged in', recent: true },
+  'webauthn.login.completed': { text: 'A user logged in by passkey', recent: true },
+  'otp.completed': { text: 'A user logged in by one-time code', recent: true },
+  'magic_link.completed': { text: 'A user opened a magic link', recent: true },
+  'magic_link.claimed': { text: 'A user logged in where the magic link was asked for', recent: true },
+  'magic_link.created': { text: 'The back end or a command made a magic link', audit: true },
+  'session.ended': { text: 'A user signed out' },
+  'sessions.revoked': { text: 'All sessions of a user were ended', recent: true, audit: true },
+
+  'webauthn.register.completed': { text: 'A passkey was added', recent: true, audit: true },
+  'webauthn.renamed': { text: 'A passkey was renamed', audit: true },
+  'webauthn.deleted': { text: 'A user deleted a passkey', recent: true, audit: true },
+  'webauthn.revoked': {
+    text: 'The back end or a command deleted a passkey of a user',
+    recent: true,
+    audit: true,
+  },
+  'passkey.backup_changed': { text: 'A passkey became synced, or stopped being so' },
+
+  'app.created': { text: 'An app was created', audit: true },
+  'app.updated': { text: 'Settings of an app were changed', audit: true },
+  'app.deleted': { text: 'An app was deleted, with its users', audit: true },
+  'api_key.created': { text: 'An API key was created', audit: true },
+  'api_key.revoked': { text: 'An API key was revoked', audit: true },
+  'signing_key.rotated': { text: 'A new signing key was published', audit: true },
+  'signing_key.revoked': { text: 'A signing key was dropped', audit: true },
+  'secret.rotated': { text: 'The secret of the server was changed', audit: true },
+  'backup.restored': { text: 'A backup was restored: sessions, codes and links ended', audit: true },
+
+  'refresh_token.reused': {
+    text: 'Refresh token was used again: its session was ended',
+    audit: true,
+    suspect: true,
+  },
+  'code.exhausted': { text: 'The last try of a code was wrong', suspect: true },
+  'limit.reached': { text: 'A limit is reached: more is refused', suspect: true },
+  'api_key.wrong': { text: 'A wrong API key was sent', suspect: true },
+  'passkey.counter_went_back': { text: 'Signature counter of a synced passkey went back', suspect: true },
+} as const satisfies Record<string, EventType>;
+
+export type EventName = keyof typeof eventTypes;
+
+export function typeOf(name: EventName): EventType {
+  return eventTypes[name];
+}
+
+/** Names of the changes that the audit log keeps. */
+export const auditedTypes = (Object.keys(eventTypes) as EventName[]).filter((name) => typeOf(name).audit);
