@@ -189,7 +189,28 @@ describe('paths', () => {
       `/passage/api/v1/%61pps/${server.appId}/users`,
       `/passage/login/../api/v1/apps/${server.appId}/users`,
       `http://x/passage//metrics`,
+      '/passage/metrics#x',
+      '/passage/metrics;x',
+      '/passage/metrics%20',
+      '/passage/METRICS',
+      '/Passage/metrics',
+      // At the end of a path of the APIs clients may put a slash.
+      ...['metrics', 'livez', 'readyz', 'api/v1/openapi.json', '.well-known/webauthn'].map(
+        (path) => `/passage/${path}/`,
+      ),
+      '/.well-known/webauthn/',
     ])
       expect(await status(other), other).toBe(404);
+    expect(await status(`${users}/`)).toBe(200);
+    for (const target of ['https:/passage/metrics', 'ftp://x/passage/metrics', 'passage/metrics'])
+      expect([400, 404], target).toContain(await status(target));
+  });
+
+  it('of a server at the root are no different', async () => {
+    await using server = await TestServer.start(memory, { baseUrl: 'https://login.example.com' });
+    const { port } = await server.server.listen({ port: 0, host: '127.0.0.1' });
+    expect(await send(port, '/metrics', '')).toBe(200);
+    for (const other of ['//metrics', '/metrics/', '/metrics#', '/./metrics', '/.well-known/webauthn/'])
+      expect(await send(port, other, ''), other).toBe(404);
   });
 });

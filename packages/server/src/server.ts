@@ -13,7 +13,8 @@ import { type Listener, openListener } from './http/listener.ts';
 import { createMetrics } from './http/metrics.ts';
 import { answerNode } from './http/node.ts';
 import { refuse } from './http/refuse.ts';
-import { relatedOriginsPath } from './http/system.ts';
+import { asRequest, requestIdHeader, requestIdOf, withRequestIds } from './http/requestid.ts';
+import { isSystemPath, relatedOriginsPath } from './http/system.ts';
 import { type PassageServerOptions, readSecret, resolveOptions } from './options.ts';
 import { createHttp } from './router.ts';
 import { createSchedule, type Schedule, type ScheduledRun } from './schedule.ts';
@@ -91,7 +92,8 @@ export async function openServer(
   options: PassageServerOptions,
   { use, firstApp, actor = 'command' }: { use: Use; firstApp: boolean; actor?: 'command' | 'program' },
 ): Promise<{ server: PassageServer; service: Service }> {
-  const resolved = resolveOptions(options);
+  const given = resolveOptions(options);
+  const resolved = { ...given, logger: withRequestIds(given.logger) };
   const { clock } = resolved;
   const storage = await openStorage(resolved.database, use);
   try {
@@ -141,6 +143,9 @@ function assemble(
   let listener: Listener | undefined;
   let closing: Promise<void> | undefined;
 
+  const identify = (given: string | null | undefined, remoteAddress: string | undefined) =>
+    requestIdOf(given, clients.isProxy(remoteAddress));
+
   const respond: PassageServer['fetch'] = async (request, connection) => {
     try {
       const url = new URL(request.url);
@@ -154,6 +159,10 @@ function assemble(
         return new WireError('not_found').toResponse();
       }
       if (!related) url.pathname = url.pathname.slice(basePath.length) || '/';
+      // The router takes slashes at the end.
+      if (url.pathname.endsWith('/') && isSystemPath(url.pathname.slice(0, -1))) {
+        return new WireError('not_found').toResponse();
+      }
       // A copy takes longer than a small answer.
       const inner = basePath ? new Request(url, request) : request;
       clients.note(inner, connection?.remoteAddress);
@@ -162,10 +171,14 @@ function assemble(
       return refuse(service, error).toResponse();
     }
   };
-  const answer: PassageServer['fetch'] = (request, connection) =>
-    track(service, respond(request, connection));
+  const answer: PassageServer['fetch'] = async (request, connection) => {
+    const id = identify(request.headers.get(requestIdHeader), connection?.remoteAddress);
+    const response = await asRequest(id, () => track(service, respond(request, connection)));
+    response.headers.set(requestIdHeader, id);
+    return response;
+  };
   const handler: PassageServer['handler'] = (req, res) =>
-    void answerNode(answer, service.options.origin, req, res);
+    void answerNode(answer, identify, service.options.origin, req, res);
 
   return {
     fetch: answer,

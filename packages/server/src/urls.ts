@@ -95,12 +95,12 @@ function findKeyHashFault(text: string): string | undefined {
 
 /**
  * True for a path in its one plain spelling. Any other spelling of a path (`//`, `\\`, dot segments, encoded letters or slashes,
- * broken or control characters) might pass a guard in front of the server that does not read it as the server does.
+ * a fragment, broken or control characters) might pass a guard in front of the server that does not read it as the server does.
  *
  * @see RFC 3986 §6.2.2
  */
 export function isPlainPath(path: string): boolean {
-  if (/\\|\/\/|\/\.\.?(?:\/|$)/.test(path)) return false;
+  if (/[\\#]|\/\/|\/\.\.?(?:\/|$)/.test(path)) return false;
   if (/%(?:2[d-f]|3\d|[46][1-9a-f]|[57][\da]|5[cf]|7e)/i.test(path)) return false;
   try {
     return !/\p{Cc}/u.test(decodeURIComponent(path));

@@ -5,6 +5,8 @@ interface ClientReader {
   /** Says where a request came from. */
   note(request: Request, remoteAddress: string | undefined): void;
   read(request: Request): Client;
+  /** Tells whether an address is that of a trusted proxy. */
+  isProxy(remoteAddress: string | undefined): boolean;
 }
 
 /**
@@ -28,6 +30,10 @@ export function createClientReader(trusted: BlockList): ClientReader {
         ip = hop;
       }
       return { ip: ip && network(ip), userAgent: request.headers.get('user-agent') ?? '' };
+    },
+    isProxy(remoteAddress = '') {
+      const address = readAddress(remoteAddress);
+      return address !== undefined && isTrusted(address);
     },
   };
 }

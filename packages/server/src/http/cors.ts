@@ -4,6 +4,7 @@ import { isAllowedOrigin } from '../apps/origins.ts';
 import { WireError } from '../errors.ts';
 import type { App, Service } from '../service.ts';
 import { createHints } from './hints.ts';
+import { requestIdHeader } from './requestid.ts';
 import type { HttpEnvironment } from './routes.ts';
 
 const allowedHeaders = ['authorization', 'content-type', 'passage-version', 'passage-element-version'];
@@ -35,7 +36,7 @@ export function addCors(hono: Hono<HttpEnvironment>, service: Service): void {
     headers.append('Vary', 'Origin');
     if (!allowed) return;
     headers.set('Access-Control-Allow-Origin', origin);
-    headers.set('Access-Control-Expose-Headers', 'Retry-After');
+    headers.set('Access-Control-Expose-Headers', `Retry-After, ${requestIdHeader}`);
     if (method !== 'OPTIONS') return;
     headers.set('Access-Control-Allow-Methods', 'GET, POST, PATCH, DELETE');
     headers.set('Access-Control-Allow-Headers', allowedHeaders.join(', '));

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { WireError } from '../errors.ts';
 import { isPlainPath } from '../urls.ts';
 import { collectBody } from './body.ts';
+import { requestIdHeader } from './requestid.ts';
 
 type MountedRequest = IncomingMessage & {
   /** Path before Express and Nest took the mount path off. */
@@ -13,24 +14,30 @@ type MountedRequest = IncomingMessage & {
 /** What answers a request, given whose connection it came by. */
 type Fetch = (request: Request, connection: { remoteAddress: string | undefined }) => Promise<Response>;
 
-/** Answers a request of `node:http` with a fetch handler. */
+/**
+ * Answers a request of `node:http` with a fetch handler.
+ *
+ * @param identify Returns the ID of a request, for what is refused before the fetch handler gets it.
+ */
 export async function answerNode(
   fetch: Fetch,
+  identify: (given: string | undefined, remoteAddress: string | undefined) => string,
   origin: string,
   req: MountedRequest,
   res: ServerResponse,
 ): Promise<void> {
+  // A socket whose request is refused halfway knows it no more.
+  const remoteAddress = req.socket?.remoteAddress;
   try {
-    const response = await fetch(await toRequest(req, origin), { remoteAddress: req.socket?.remoteAddress });
+    const response = await fetch(await toRequest(req, origin), { remoteAddress });
     await send(response, req, res);
   } catch (error) {
-    if (res.headersSent) res.destroy();
-    else
-      await send(
-        (error instanceof WireError ? error : new WireError('invalid_request')).toResponse(),
-        req,
-        res,
-      );
+    if (res.headersSent) return void res.destroy();
+    const refusal = error instanceof WireError ? error : new WireError('invalid_request');
+    const response = refusal.toResponse();
+    const given = req.headers[requestIdHeader.toLowerCase()];
+    response.headers.set(requestIdHeader, identify(given?.toString(), remoteAddress));
+    await send(response, req, res);
   }
 }
 
@@ -40,9 +47,9 @@ async function toRequest(req: MountedRequest, origin: string): Promise<Request> 
   for (const [name, value] of fieldsOf(req)) if (!name.startsWith(':')) headers.append(name, value);
   const method = req.method ?? 'GET';
   // RFC 9112 §3.2.2: a proxy may send the whole URL.
-  const path = (req.originalUrl ?? req.url ?? '/').replace(/^https?:\/\/[^/?#]*/i, '');
+  const path = (req.originalUrl ?? req.url ?? '/').replace(/^https?:\/\/[^/?#]*(?=\/)/i, '');
   // Before `URL` makes it plain.
-  if (!isPlainPath(path.split('?', 1)[0] ?? '')) throw new WireError('not_found');
+  if (!path.startsWith('/') || !isPlainPath(path.split('?', 1)[0] ?? '')) throw new WireError('not_found');
   const body = method === 'GET' || method === 'HEAD' ? undefined : await readBody(req);
   return new Request(new URL(path, origin), { method, headers, body: (body ?? null) as BodyInit | null });
 }

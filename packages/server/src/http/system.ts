@@ -10,6 +10,11 @@ import type { HttpEnvironment, Route } from './routes.ts';
 /** Where browsers look for related origins: at the root of the RP ID, whatever path the server is mounted at. */
 export const relatedOriginsPath = '/.well-known/webauthn';
 
+/** Tells whether a path is that of a route for those who run the server: proxies keep strangers from these by their path. */
+export function isSystemPath(path: string): boolean {
+  return /^\/(?:livez|readyz|metrics|api\/v1\/openapi\.json)$/.test(path) || path === relatedOriginsPath;
+}
+
 /** Adds the routes for those who run the server. */
 export function addSystemRoutes(
   hono: Hono<HttpEnvironment>,
