@@ -10,7 +10,7 @@ export interface CallOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** What a call is made of. @internal */
+/** Parts of a call. @internal */
 export interface ApiCall extends CallOptions {
   query?: Readonly<Record<string, string | string[]>>;
   body?: Readonly<Record<string, unknown>>;
@@ -27,17 +27,17 @@ export type CallApi = (
 
 /** Limit of one call with its retry, in milliseconds. */
 const callTimeout = 10_000;
-/** A longer `Retry-After` is the caller's to wait for; in milliseconds. */
+/** Longest `Retry-After` that a retry waits for, in milliseconds. Longer ones are left to the caller. */
 const longestWait = 2000;
 const retryDelay = 100;
-/** Answers that say nothing about the call itself. */
+/** Statuses of temporary failures, which are worth one retry. */
 const temporary = [408, 425, 429, 500, 502, 503, 504];
 
 /**
  * Makes the function that calls the Management API of an app.
  *
- * A GET that finds no answer, or a temporary one, is sent once more; nothing else is ever repeated. No redirect is
- * followed. At most 10 seconds in all.
+ * A GET without an answer, or with a temporary failure, is retried once. Nothing else is retried, and redirects are
+ * not followed. It takes at most 10 seconds in all.
  *
  * @see docs/protocol.md §6
  * @internal
@@ -59,7 +59,7 @@ export function createApi(options: ResolvedOptions): CallApi {
       fetch: (input, init) => fetch(input, init, Math.min(options.timeout, timeLeft())),
     });
     const giveUpIfPointless = ({ response, options }: FetchContext) => {
-      // 429 without a time says nothing about when a new try makes sense.
+      // A 429 without `Retry-After` does not say when to retry.
       const wait = waitAsked(response) ?? (response?.status === 429 ? longestWait + 1 : retryDelay);
       if (wait > longestWait || wait >= timeLeft() || call.signal?.aborted) options.retry = 0;
     };
@@ -82,7 +82,7 @@ export function createApi(options: ResolvedOptions): CallApi {
       throw call.signal?.aborted ? call.signal.reason : translate(error);
     });
     if (call.envelope) return unwrap(answer, call.envelope);
-    // Lists are not wrapped, and what deletes answers nothing.
+    // Lists have no envelope, and deletions have no body.
     return typeof answer === 'object' && answer !== null ? answer : {};
   };
 }
@@ -105,7 +105,7 @@ function waitAsked(response: Pick<Response, 'headers'> | undefined): number | un
   return Number.isNaN(wait) ? undefined : Math.max(0, wait);
 }
 
-/** ofetch's error holds the request with its API key: only what we read from it goes on. */
+/** ofetch's error contains the request with its API key, so only what we read from it is passed on. */
 function translate(error: unknown): unknown {
   if (!(error instanceof FetchError)) return error;
   const { response } = error;

@@ -1,6 +1,6 @@
 /**
- * A value, or the promise of one. A known value then costs no turn of the event loop, which in a busy server takes longer
- * than everything else that is done with a remembered token.
+ * A value, or the promise of one. A known value skips the event loop: in a busy server, one turn of it takes longer
+ * than all other work for a cached token.
  */
 export type Awaitable<T> = T | PromiseLike<T>;
 
@@ -30,14 +30,14 @@ export function isPromise<T>(value: Awaitable<T>): value is PromiseLike<T> {
   return typeof (value as { then?: unknown } | undefined)?.then === 'function';
 }
 
-/** How long after its own timeout work counts as dead, in milliseconds: first its own timer must have had its turn. */
+/** How long after its own timeout work counts as dead, in milliseconds, so that its own timer can fire first. */
 export const grace = 100;
 
 /**
  * Waits for work that another request started, and returns `undefined` if it takes longer than `milliseconds`.
  *
- * On Workers, the work of a request dies with it: it never settles, or rejects for everybody else. So what is waited for
- * must not reject itself.
+ * On Workers, work ends with the request that started it: its promise never settles, or rejects for everybody who
+ * waits. So the promise given here must never reject by itself.
  *
  * @internal
  */

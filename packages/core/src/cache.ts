@@ -1,14 +1,14 @@
 interface Entry<Value> {
   readonly value: Value;
-  /** Whether it was asked for since it was last passed over. */
+  /** Whether it was read since the last eviction that spared it. */
   used: boolean;
 }
 
 /**
- * Bounded map that forgets what was not asked for lately.
+ * Bounded map that evicts entries that were not read lately.
  *
- * When it is full, the oldest entry goes; but one that was asked for gets a second round first. A read only leaves a
- * mark, so it stays cheap, unlike that of a list ordered by use.
+ * When it is full, the oldest entry goes, but an entry that was read gets a second round first. A read only sets a
+ * flag, which is cheaper than reordering a list.
  *
  * @internal
  */
@@ -40,7 +40,7 @@ export class BoundedCache<Value> {
     this.#entries.delete(key);
   }
 
-  /** Drops one entry, and passes over a few at the most: however large the map is, nobody waits for a walk through it. */
+  /** Drops one entry. It spares only a few, so its time does not grow with the map. */
   #forget(): void {
     let passes = 8;
     for (const [key, entry] of this.#entries) {

@@ -2,7 +2,7 @@ import { type Awaitable, isPromise } from './awaitable.ts';
 import { isPassageError } from './errors.ts';
 import { type Channel, host } from './runtime.ts';
 
-/** What a request turned out to be: message of the channel `passage-auth:authenticate`. */
+/** How an authentication ended: message of the channel `passage-auth:authenticate`. */
 export interface AuthenticateEvent {
   readonly appId: string;
   /** `failed` is an error of the API or of the app itself. */

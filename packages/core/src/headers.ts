@@ -63,13 +63,13 @@ function readBearer(headers: RequestHeaders, rawHeaders?: readonly string[] | nu
   for (let index = 0; rawHeaders && index < rawHeaders.length; index += 2) {
     if (isNamed(rawHeaders[index] as string, 'authorization')) sent += 1;
   }
-  // RFC 9110 §5.3: this header may be sent once. Whoever sends two wants two readers to disagree.
+  // RFC 9110 §5.3: this header may be sent once. Two of them may make two readers disagree.
   if (values.length > 1 || sent > 1) throw new InvalidRequestError('header');
   const value = values[0] ?? '';
   // RFC 9110 §11.1 and §11.4: the scheme in any case, then one or more spaces.
   const scheme = /^bearer +/i.exec(value)?.[0];
   const token = scheme && value.slice(scheme.length);
-  // Not by an expression: over a whole token it takes longer than all else that is done with a remembered one.
+  // No regular expression: over a whole token, it takes longer than all other work for a cached token.
   if (token && !(token.includes(' ') || token.includes('\t') || token.includes(','))) return token;
   // Fetch joins repeated headers by a comma, so another scheme may come first.
   if (/(?:^|,\s*)bearer(?:\s|$)/i.test(value)) throw new InvalidRequestError('header');
@@ -84,7 +84,7 @@ function readCookie(headers: RequestHeaders, name: string, method: string | unde
     .filter((pair) => pair.startsWith(`${name}=`))
     .map((pair) => pair.slice(name.length + 1).replace(/^"(.*)"$/, '$1'))
     .filter(Boolean);
-  // A page on a sibling domain can add a cookie of the same name: which of two is ours cannot be told.
+  // A page on a sibling domain can add a cookie of the same name, and the two cannot be told apart.
   if (new Set(found).size > 1) throw new InvalidRequestError('cookie');
   if (found[0] !== undefined && !isSafe(method) && !isSameOrigin(headers)) {
     throw new InvalidRequestError('origin');
@@ -101,7 +101,7 @@ function isSafe(method: string | undefined): boolean {
  * Returns whether a browser says that the request comes from a page of this origin.
  *
  * `Sec-Fetch-Site` decides where it is sent; otherwise `Origin` must name the host the request is for. A request with
- * neither is not known to come from here.
+ * neither counts as cross-origin.
  *
  * @see W3C Fetch Metadata §2.3, RFC 6454 §7
  */

@@ -2,11 +2,11 @@ import { host } from './runtime.ts';
 
 /** Largest answer that is read, in bytes. */
 const maximumBytes = 1024 * 1024;
-/** How many requests share a deadline: Node goes through all listeners of a signal for each new one. */
+/** Most requests that share a deadline: for each new listener, Node walks through all others of the signal. */
 const maximumShared = 100;
 
 /**
- * What is read of an answer, complete. Not a second `Response`, which takes 10 µs to make.
+ * A complete answer, as far as it is read. Not a second `Response`: creating one takes 10 µs.
  *
  * @internal
  */
@@ -35,7 +35,7 @@ export function boundedFetch(fetch: typeof globalThis.fetch, timeout: number): B
     return open;
   }
 
-  // Named one by one: copying what ofetch made of its options takes a fifth of the work here.
+  // Listed one by one: copying the options that ofetch made would take a fifth of the time spent here.
   return async (input, { method = 'GET', headers = {}, body = null, signal: caller } = {}, limit = timeout) =>
     deadlineFor(limit, caller).run(async (signal) => {
       // Not 'error': Workers know 'manual' only. Following a redirect would send the API key to another host.
@@ -51,7 +51,7 @@ export function boundedFetch(fetch: typeof globalThis.fetch, timeout: number): B
 }
 
 async function readBody(response: Response): Promise<string> {
-  // Of an encoded body, the length says nothing about what it is decoded to.
+  // The length of an encoded body does not tell its decoded size.
   const length = response.headers.has('content-encoding') ? null : response.headers.get('content-length');
   if (length !== null && Number(length) <= maximumBytes) return response.text();
   const decoder = new TextDecoder();
@@ -72,8 +72,8 @@ const canShare =
 /**
  * The time limit of requests. A request that ignores its signal also ends in time.
  *
- * Requests that overlap share a deadline if they begin within a twentieth of the limit: in Node, a signal of its own
- * costs a request about a fifth of the time that `fetch` takes.
+ * Requests that overlap share a deadline if they begin within a twentieth of the limit: in Node, creating a signal
+ * for each request takes about a fifth of the time of `fetch`.
  */
 class Deadline {
   readonly #controller = new AbortController();

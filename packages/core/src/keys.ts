@@ -11,7 +11,7 @@ export type KeySet = ReadonlyMap<string, CheckSignature>;
 
 /** Where the verifier gets its keys from. */
 export interface Keys {
-  /** The key set to trust now without waiting; `undefined` when an answer of the issuer must be waited for. */
+  /** The key set that is trusted now; `undefined` if the issuer must be asked first. */
   current(now: number): KeySet | undefined;
   /**
    * The key set to check a token of this `kid` with. It contains the `kid`.
@@ -26,7 +26,7 @@ export interface Keys {
 interface Refresh {
   /** When it is dead, in milliseconds since the epoch. */
   readonly until: number;
-  /** Settles when the refresh has ended, well or not. */
+  /** Settles when the refresh has ended, whether it succeeded or failed. */
   readonly outcome: Promise<true>;
 }
 
@@ -123,7 +123,7 @@ class FetchedKeys implements Keys {
     const outage = this.#failures > 0;
     if (age >= lifetime || (age >= withdrawal && !outage)) return undefined;
     if (this.#isDue(now)) {
-      // Where a refresh in the background dies, the request that starts it has to wait for it.
+      // If background work dies with its request, as on Workers, the request that starts the refresh waits for it.
       if (this.#abandoned) return undefined;
       void this.#refresh();
     }
@@ -238,7 +238,7 @@ function isReset(error: unknown): boolean {
   );
 }
 
-/** Wait after the nth failure in a row with no keys at all: 1, 2, 4, … 30 seconds, each less up to a half. */
+/** Wait after the nth failure in a row while there are no keys: 1, 2, 4, … 30 seconds, less a random part of up to half. */
 function backoff(failures: number): number {
   return Math.min(second * 2 ** (failures - 1), cooldown) * (1 - Math.random() / 2);
 }

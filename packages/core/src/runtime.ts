@@ -1,4 +1,4 @@
-/** What core uses of Node, where it is there: other runtimes have less of it, or nothing. */
+/** The parts of Node that core uses. Other runtimes have some of them, or none. */
 interface Host {
   readonly process?: {
     readonly env?: Readonly<Record<string, string | undefined>>;

@@ -74,7 +74,7 @@ export function checkTime(claims: Record<string, unknown>, now: number, options:
 }
 
 function splitToken(token: unknown): [header: string, payload: string, signature: string] {
-  // The length first: no expression runs over a text of any size.
+  // The length is checked first, so that no regular expression runs over a huge text.
   if (typeof token !== 'string' || token.length > maximumLength) throw new InvalidTokenError('malformed');
   const parts = /^([\w-]+)\.([\w-]+)\.([\w-]+)$/.exec(token);
   if (!parts) {
@@ -85,7 +85,7 @@ function splitToken(token: unknown): [header: string, payload: string, signature
 }
 
 /**
- * RFC 4648 §3.5: bits that stand for nothing are zero. Without it, a signature could be written in several ways.
+ * RFC 4648 §3.5: unused bits must be zero. Without it, a signature could be written in several ways.
  * Header and payload need no such check, because the signature covers their text.
  */
 function checkCanonical(part: string): void {
@@ -108,7 +108,7 @@ function parseObject(part: string): Record<string, unknown> {
   if (part.length % 4 === 1) throw new InvalidTokenError('malformed');
   const bytes = decode(part);
   const text = decoder.decode(bytes);
-  // Most junk is recognized here, since an exception of `JSON.parse` or a strict decoder takes longer than all the rest.
+  // Most junk is refused here: an exception of `JSON.parse` or of a strict decoder takes longer than all other checks.
   if (!text.trimStart().startsWith('{') || !isExact(text, bytes)) throw new InvalidTokenError('malformed');
   try {
     return JSON.parse(text);
@@ -118,7 +118,7 @@ function parseObject(part: string): Record<string, unknown> {
   }
 }
 
-/** Whether bytes were UTF-8: what is not is decoded to U+FFFD, which a text may contain as well. */
+/** Whether the bytes were UTF-8. Invalid bytes decode to U+FFFD, which valid text may contain too. */
 function isExact(text: string, bytes: Uint8Array): boolean {
   return !text.includes('\ufffd') || encoder.encode(text).every((byte, index) => byte === bytes[index]);
 }
@@ -131,7 +131,7 @@ function decode(part: string): Uint8Array {
 function readKid({ alg, typ, kid, crit }: Record<string, unknown>): string {
   // RFC 8725 §3.1: the algorithm is ours to choose, never the token's.
   if (alg !== 'RS256') throw new InvalidTokenError('algorithm');
-  // RFC 8725 §3.11: a token that says to be of another kind is not an access token. RFC 7519 §5.1: in any letter case.
+  // RFC 8725 §3.11: a token that declares another type is not an access token. RFC 7519 §5.1: in any letter case.
   const typed = typ === undefined || (typeof typ === 'string' && typ.toUpperCase() === 'JWT');
   // RFC 7515 §4.1.11: no extension is understood here, so none may be critical.
   if (!typed || crit !== undefined) throw new InvalidTokenError('malformed');

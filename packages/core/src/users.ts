@@ -35,7 +35,7 @@ export class PassageUsers {
   readonly #changed: (userId: string) => void;
 
   /**
-   * @param changed Told of every user that is changed here.
+   * @param changed Called for every user that is changed here.
    * @internal
    */
   constructor(call: CallApi, changed: (userId: string) => void) {

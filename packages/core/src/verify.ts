@@ -20,7 +20,7 @@ interface Verified {
 /**
  * Creates the verifier of an app's tokens, which remembers the tokens it has verified.
  *
- * A remembered token costs no signature check, but its time is checked again, and it is verified anew as soon as the
+ * A cached token needs no signature check, but its times are checked again, and it is verified again once the
  * issuer's key set has changed. It is found by its last characters and compared as a whole: hashing the whole token
  * would take longer than all the rest, and a token that differs anywhere never matches.
  *
@@ -33,7 +33,7 @@ export function createVerifier(options: ResolvedOptions): VerifyToken {
   function recall(token: string): PassageClaims | undefined {
     const known = cache.get(tailOf(token));
     if (!known || known.token !== token) return undefined;
-    // Read once: on many machines the clock takes as long as all the rest of this.
+    // Read once: on many machines, reading the clock takes as long as the rest of this function.
     const now = options.clock();
     if (known.keys !== keys.current(now)) return undefined;
     checkTime(known.claims, now, options);

@@ -1,7 +1,7 @@
 import { BoundedCache } from './cache.ts';
 import type { PassageUser } from './models.ts';
 
-/** Names of the wire in camel case: making one takes longer than everything else that is done with a field. */
+/** Wire names in camelCase: converting a name takes longer than all other work for a field. */
 const names = new BoundedCache<string>(256);
 
 /**

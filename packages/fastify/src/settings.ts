@@ -1,2 +1,2 @@
-/** Under a symbol, so that no decorator of the app can take the place of what the hook trusts. @internal */
+/** Kept under a symbol, so that no decorator of the app can replace what the hook trusts. @internal */
 export const settings = Symbol('@passage-auth/fastify');

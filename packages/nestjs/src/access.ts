@@ -1,6 +1,6 @@
 import type { Authorize } from '@passage-auth/core';
 
-/** What `@Public()` and `@OptionalAuth()` say. */
+/** Access that `@Public()` and `@OptionalAuth()` set. */
 export type Access = 'public' | 'optional';
 
 // Registered symbols: the ES module and the CommonJS copy of this package read each other's marks.
@@ -19,7 +19,7 @@ export function accessOf(type: object, handler: object): Access | undefined {
   return own ?? (isGuarded(handler) ? undefined : Reflect.getMetadata(accessKey, type));
 }
 
-/** What `@Authorize()` says of a handler, the class first. */
+/** Functions that `@Authorize()` sets for a handler, those of its class first. */
 export function checksOf(type: object, handler: object): readonly Authorize[] {
   const [ofType = none, ofHandler = none] = [type, handler].map((target): readonly Authorize[] | undefined =>
     Reflect.getMetadata(authorizeKey, target),

@@ -38,7 +38,7 @@ export function typeOf(host: ArgumentsHost): ContextType | 'graphql' {
   return host.getType<ContextType | 'graphql'>();
 }
 
-/** A call, whatever its transport, as the client is asked about it. */
+/** A call of any transport, in the form that the client authenticates. */
 export interface Incoming extends Pick<AuthenticateOptions, 'method' | 'rawHeaders'> {
   /** The object that lives as long as the call, or the connection, and carries its principal. */
   carrier: Carrier;
@@ -68,7 +68,7 @@ export function readCall(host: ArgumentsHost): Incoming {
       const { connectionParams, extra, method } = call;
       const request = readRequest(extra?.request ?? call);
       const headers = authorizationOf(connectionParams) ?? request.headers;
-      // What comes over a socket may change something, although the socket was opened by GET.
+      // Messages over a socket may change state, although a GET opened it.
       return { ...request, carrier: call, headers, method: extra ? undefined : method };
     }
     case 'ws':
@@ -110,14 +110,14 @@ function headersOfRpc(host: ArgumentsHost): RequestHeaders {
   return authorizationOf(values ?? headers) ?? {};
 }
 
-/** Takes what is called `authorization` from values of any shape: strings, buffers, lists of them. */
+/** Reads `authorization` from values of any shape: strings, buffers, lists of them. */
 function authorizationOf(values: Values | undefined): RequestHeaders | undefined {
   const found = typeof values?.get === 'function' ? values.get('authorization') : values?.authorization;
   const value = found ?? values?.Authorization;
   return value === undefined ? undefined : { authorization: [value].flat().map(textOf) };
 }
 
-// Messages may hold anything, and not everything can be made a string.
+// Messages may contain anything, and not every value can be converted to a string.
 function textOf(value: unknown): string {
   return typeof value === 'string' || value instanceof Uint8Array ? value.toString() : '';
 }

@@ -14,7 +14,7 @@ import { typeOf } from './context.ts';
 /** A Passage error as an `HttpException`, for Nest and its filters. The Passage error is its `cause`. */
 export class PassageException extends HttpException {
   override readonly cause: PassageError;
-  /** What GraphQL answers beside the message. */
+  /** What GraphQL answers besides the message. */
   readonly extensions: { code: string; status: number };
 
   /** @internal */
@@ -64,7 +64,7 @@ export class PassageFilter implements ExceptionFilter<PassageError> {
     report(error);
     if (typeOf(host) === 'rpc') return throwError(() => payloadOf(error));
     const exception = new PassageException(error);
-    // GraphQL takes an error that is returned for one that is thrown.
+    // GraphQL treats a returned error like a thrown one.
     if (typeOf(host) !== 'http') return exception;
     setHeaders(error, host, this.#adapters);
     return new BaseExceptionFilter(this.#adapters.httpAdapter).catch(exception, host);

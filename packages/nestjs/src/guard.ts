@@ -139,7 +139,7 @@ export class PassageGuard implements CanActivate {
   /**
    * Returns the headers that contain the credentials. Override it for transports that carry them elsewhere.
    *
-   * @param headers What was found in the usual place.
+   * @param headers Headers found in the usual place.
    */
   protected getHeaders(_context: ExecutionContext, headers: RequestHeaders): RequestHeaders {
     return headers;

@@ -21,7 +21,7 @@ const responses = {
 
 type Handler = (...args: never) => unknown;
 
-/** Describes the guarded handlers of every controller. What the app itself says about them stays. */
+/** Describes the guarded handlers of every controller. The app's own descriptions are kept. */
 export function describeAuthentication(modules: ModulesContainer, global: boolean): void {
   for (const { controllers } of modules.values()) {
     // A controller is its own token.
@@ -40,8 +40,8 @@ function describeController(type: Type, guarded: boolean): void {
     (handler) => (guarded || isGuarded(handler)) && accessOf(type, handler) !== 'public',
   );
   for (const handler of described) addSecurity(type, handler);
-  // Answers of a class are added to those of its handlers, whereas those of a handler take the place of what Swagger
-  // finds out itself. So they are the class's wherever they can be.
+  // Responses of a class are added to those of its handlers. Responses of a handler replace those that Swagger
+  // infers. So they are set on the class where possible.
   if (described.length === handlers.length) addResponses(type, {});
   else for (const handler of described) addResponses(handler, successOf(handler));
 }

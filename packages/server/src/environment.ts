@@ -12,12 +12,12 @@ export interface Environment {
   /** Port for metrics alone. */
   metricsPort: number | undefined;
   logLevel: string;
-  /** What the start should tell about variables that are not known. */
+  /** Warnings about unknown variables, to log at startup. */
   warnings: readonly string[];
   /**
    * App to make.
    *
-   * @param ids Whether it gets the ID and API key that back ends read from the same variables.
+   * @param ids Whether it gets the ID and API key of the variables that back ends read, too.
    * @throws TypeError naming the variable that is wrong
    */
   app(ids: boolean): NewApp;
@@ -38,7 +38,7 @@ export const limitVariables: Readonly<Record<keyof RateLimits, string>> = {
   notices: 'PASSAGE_RATE_LIMIT_NOTICES',
 };
 
-/** Variables by the option, or the setting of the first app, that they set. */
+/** Variables, by the option or setting of the first app that they set. */
 export const optionVariables: Readonly<Record<string, string>> = {
   baseUrl: 'PASSAGE_BASE_URL',
   secret: 'PASSAGE_SECRET',
@@ -55,7 +55,7 @@ export const optionVariables: Readonly<Record<string, string>> = {
   authOrigin: 'PASSAGE_AUTH_ORIGIN',
 };
 
-/** Variables whose value may be in a file, which the variable with `_FILE` at its end names. */
+/** Variables whose value may be in a file: the variable with the ending `_FILE` names it. */
 const secrets = ['PASSAGE_SECRET', 'PASSAGE_NEXT_SECRET', 'PASSAGE_SMTP_URL', 'PASSAGE_WEBHOOK_SECRET'];
 
 const knownVariables: readonly string[] = [
@@ -70,7 +70,7 @@ const knownVariables: readonly string[] = [
   'LOG_LEVEL',
 ];
 
-/** What back ends of the apps read, often from the same file. */
+/** Variables that the apps' back ends read, often from the same file. */
 const foreign = /^PASSAGE_(AUTH_URL|API_URL|ISSUER|LOAD_USER)$/;
 
 type Variables = Readonly<Record<string, string | undefined>>;
@@ -138,7 +138,7 @@ export function readEnvironment(variables: Variables, readFile: ReadFile): Envir
   };
 }
 
-/** Env files that are not read by a shell keep what a shell takes off. */
+/** Env files that no shell reads keep quotes and blanks that a shell removes. */
 function checkClean(name: string, value = ''): void {
   if (/^(["'`]).*\1$|^“.*”$/s.test(value))
     throw new TypeError(`${name} has quotes around its value: remove them`);
@@ -150,9 +150,9 @@ function checkClean(name: string, value = ''): void {
 }
 
 /**
- * Returns a warning for each variable that nothing reads, since other programs may have variables of such names.
+ * Returns a warning for each unknown variable: it may belong to another program.
  *
- * @throws TypeError for one that is a letter off
+ * @throws TypeError for a variable that is one letter off
  */
 function findUnknown(variables: Variables): string[] {
   const unknown = Object.keys(variables).filter(
@@ -209,7 +209,7 @@ function readFlag(variables: Variables, name: string): boolean | undefined {
   return value ? value === 'true' : undefined;
 }
 
-/** @throws TypeError for what is no port */
+/** @throws TypeError if it is not a port */
 export function readPort(text: string, name = 'PORT'): number {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
   if (!(port <= 65_535)) throw new TypeError(`${name} must be a number from 0 to 65535`);

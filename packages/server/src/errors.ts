@@ -1,4 +1,4 @@
-/** Every error code of the wire protocol that this server sends, and `too_many_requests`, which it had no name for. */
+/** Every error code of the wire protocol that this server sends, and `too_many_requests`, for which the protocol has none. */
 export type ErrorCode =
   | 'invalid_request'
   | 'invalid_access_token'
@@ -56,7 +56,7 @@ export class AppNotFoundError extends Error {
   }
 }
 
-/** Another app has the ID that a new one was to get. */
+/** The ID of a new app is taken. */
 export class AppExistsError extends Error {
   override readonly name = 'AppExistsError';
   readonly code = 'ERR_PASSAGE_APP_EXISTS';
@@ -96,7 +96,7 @@ export class LastSigningKeyError extends Error {
   }
 }
 
-/** A refusal, as the client gets it. Its text is constant: nothing the caller sent enters it. */
+/** A refusal, as the client gets it. Its text is constant and contains nothing that the caller sent. */
 export class WireError extends Error {
   readonly code: ErrorCode;
   readonly status: number;

@@ -3,13 +3,13 @@ import { record } from './events/record.ts';
 import { itself, type Service } from './service.ts';
 import { deleteUnfinishedSignups, sweep, sweepAudit } from './storage/maintenance.ts';
 
-/** Work that one of the processes does, again and again. */
+/** Work that one of the processes repeats. */
 interface Job {
   /** Names it in the log and in metrics. */
   name: string;
-  /** Time between two beginnings, in milliseconds. */
+  /** Time between two starts, in milliseconds. */
   every: number;
-  /** May be cut off at any time, and begun by another process before it has ended here. Ends early when the signal says so. */
+  /** May be interrupted at any time, and be started by another process before it has ended here. Ends early when the signal aborts. */
   work(service: Service, signal: AbortSignal): Promise<void>;
 }
 
@@ -38,7 +38,7 @@ const jobs: readonly Job[] = [
   { name: 'signing-keys', every: hour, work: rotateSigningKeys },
 ];
 
-/** How often a process looks whether it is its turn and something is due, in milliseconds. */
+/** How often a process checks whether it has the turn and work is due, in milliseconds. */
 const interval = 5_000;
 
 /** Names of the jobs that ran. Both are empty when another process has the turn, or nothing was due. */
@@ -48,10 +48,10 @@ export interface ScheduledRun {
 }
 
 export interface Schedule {
-  /** Runs what is due from now on, by itself. */
+  /** Runs due work from now on. */
   start(): void;
   /**
-   * Runs what is due, once.
+   * Runs due work once.
    *
    * @throws Error while the database does not answer
    */
@@ -110,7 +110,7 @@ export function createSchedule(service: Service): Schedule {
       await run();
       away = false;
     } catch (error) {
-      // Told once: the database may be away for hours.
+      // Logged once: the database may be unavailable for hours.
       if (!away) options.logger.warn({ reason: (error as Error).message }, 'Scheduled work has to wait');
       away = true;
     }

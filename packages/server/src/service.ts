@@ -25,7 +25,7 @@ export interface Service {
   readonly operator: Client;
 }
 
-/** What was read of apps and their API keys. It counts for a second, and for longer only while the database does not answer. */
+/** Cache of apps and their API keys. Entries are valid for a second, and longer only while the database is unavailable. */
 export interface Known {
   readonly apps: Map<string, { readonly app: App; readonly readAt: number }>;
   /** By hash. */
@@ -60,7 +60,7 @@ export interface Metrics {
 
 /** Signing keys of all apps. */
 export interface Keys {
-  /** Makes the first key of an app, or takes the one given. */
+  /** Makes the first key of an app, or stores the given one. */
   create(queries: Queries, appId: string, jwk?: JsonWebKey): Promise<void>;
   /**
    * Makes a new key. It is published at once and signs ten minutes later, and the old one stays published until every token it
@@ -73,9 +73,9 @@ export interface Keys {
     immediately?: boolean,
   ): Promise<{ id: string; signsAt: Date }>;
   /**
-   * Makes a new key unless there is one made after that time. Of processes that do so at once one does.
+   * Makes a new key unless one was made after that time. Of several processes at once, only one makes it.
    *
-   * @returns Nothing when there is such a key.
+   * @returns Nothing if there is such a key.
    */
   rotateOlder(
     queries: Queries,
@@ -89,9 +89,9 @@ export interface Keys {
    * @throws SigningKeyNotFoundError when there is no such key, and LastSigningKeyError when it is the only one
    */
   revoke(queries: Queries, appId: string, id: string): Promise<void>;
-  /** Keys to publish. The last known ones are given while the database does not answer. */
+  /** Keys to publish: the last known ones while the database is unavailable. */
   published(appId: string): Promise<PublicJwk[]>;
-  /** The key that signs at present: the newest that has been published long enough. */
+  /** The key that signs now: the newest that has been published long enough. */
   signing(appId: string): Promise<SigningKey>;
   /** Encrypts the private keys of all apps anew. */
   reseal(queries: Queries, next: Secrets): Promise<number>;

@@ -147,7 +147,7 @@ export const settings = strict({
   elementCustomizationDark: dark.prefault({}),
 });
 
-/** Settings that say nothing of the server's address. */
+/** Settings that do not depend on the server's address. */
 const appSettings = strict({
   ...settings.shape,
   /** Origin of the pages that log users in, for example `https://www.example.com`. Its host is the RP ID of passkeys. Default is the origin of `baseUrl`. */
@@ -187,7 +187,7 @@ export const newApp = strict({
 /** An app to create. It may keep the ID and keys of another server. */
 export interface NewApp extends z.input<typeof newApp>, OldSettings {}
 
-/** A new app with nothing left out but what the server fills in. */
+/** A new app with all settings but those that the server fills in. */
 export interface ResolvedApp extends z.output<typeof newApp> {}
 
 /** @throws TypeError naming the setting that is wrong */
@@ -207,10 +207,10 @@ export function renameSettings(given: AppSettings): Omit<AppSettings, 'deviceAdd
   return { ...named, credentialChangeMaxAge: named.credentialChangeMaxAge ?? old.deviceAddMaxAge };
 }
 
-/** True for a path on the app's own origin: `//host` and `/\host` lead elsewhere, and so does what dot segments make of them. */
+/** True for a path on the app's own origin: `//host` and `/\host` lead to another host, and so may paths with dot segments. */
 export function isPath(text: string): boolean {
   if (!text.startsWith('/') || /[\p{Cc}\\]/u.test(text)) return false;
-  // Only a parser knows what remains of `/.//host` and `/%2e//host`.
+  // Only the URL parser knows what `/.//host` and `/%2e//host` become.
   const { origin, pathname } = new URL(`https://app.invalid${text}`);
   return origin === 'https://app.invalid' && !text.startsWith('//') && !pathname.startsWith('//');
 }

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 
-/** An option or setting is missing, unknown or invalid. The message names it and says what it must be, never what it is. */
+/** An option or setting is missing, unknown or invalid. The message names it and says what it must be, but never quotes the value. */
 export class OptionError extends TypeError {
   /** Where it is, such as `rateLimits.messagesPerIp.count`. */
   readonly path: string;
-  /** Completes a sentence that begins with the name. */
+  /** Rest of a sentence that begins with the name. */
   readonly rule: string;
 
   constructor(path: string, rule: string, noun: string) {
@@ -41,7 +41,7 @@ export function parseStrict<Schema extends z.ZodType>(
   throw new OptionError(nameOf(path), message, noun);
 }
 
-/** Says what was meant by a name that is one letter off, or else what there is. */
+/** Suggests the name that is one letter off, or lists all names. */
 export function suggest(name: string, known: readonly string[]): string {
   const near = known.find((candidate) => isNear(name.toLowerCase(), candidate.toLowerCase()));
   return near ? `did you mean "${near}"?` : `it must be one of ${known.join(', ')}`;
@@ -58,7 +58,7 @@ function isNear(left: string, right: string): boolean {
 
 type Issue = Pick<z.core.$ZodIssue, 'path' | 'message'>;
 
-/** An unknown name comes first: what seems to be missing may be misspelled. */
+/** Unknown names are reported first: a missing option may be a misspelled one. */
 function firstOf(issues: readonly z.core.$ZodIssue[]): Issue {
   const issue = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0];
   if (issue?.code === 'unrecognized_keys') {

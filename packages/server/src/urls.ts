@@ -49,7 +49,7 @@ export function findAuthOriginFault(text: string): string | undefined {
 
 /**
  * Says what is wrong with an origin that may log in besides `authOrigin`, or nothing: pages, native apps as `android:apk-key-hash:…`,
- * and shells with a scheme of their own, such as `capacitor://localhost`. Refused is what no client ever sends.
+ * and shells with a scheme of their own, such as `capacitor://localhost`. Origins that no client ever sends are refused.
  *
  * @returns What follows the setting's name in an error, with the right form where it can be told.
  */
@@ -70,7 +70,7 @@ export function findOriginFault(text: string): string | undefined {
   return text === origin ? undefined : `must be an origin without a path, in its exact form: ${origin}`;
 }
 
-/** Schemes that have a host but are no pages', or run in the page that names them. */
+/** Schemes with a host that are not those of a page, or that run in the page that names them. */
 const originless = new Set(['ws:', 'wss:', 'ftp:', 'javascript:', 'data:', 'blob:', 'about:', 'vbscript:']);
 
 /** Returns the origin of a URL, also for schemes of shells, for which `URL.origin` is "null". */

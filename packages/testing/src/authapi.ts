@@ -1,6 +1,6 @@
 import { decodeJwt } from './tokens.ts';
 
-/** What a signed-in user's client holds, in the forms that tests need. */
+/** The session of a signed-in user, in the forms that tests need. */
 export interface Session {
   readonly userId: string;
   /** Access token. */
@@ -54,7 +54,7 @@ export class AuthApi {
     return answer;
   }
 
-  /** Opens a magic link, or sends what else ends in a login, and returns the session. */
+  /** Activates a magic link, or makes another call that ends in a login, and returns the session. */
   async signIn(
     method: 'POST' | 'PATCH',
     path: string,

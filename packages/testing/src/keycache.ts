@@ -12,7 +12,7 @@ export interface SigningKey {
 
 /**
  * Reads the key that an earlier process of this user made, or makes one and keeps it. It signs tokens of servers in memory
- * only: no other server ever reads the file. Where nothing can be kept, the key is made anew.
+ * only: no other server ever reads the file. If it cannot be stored, each process makes its own.
  */
 export async function keepKey(make: () => Promise<SigningKey>): Promise<SigningKey> {
   const kept = await read().catch(() => undefined);
@@ -30,7 +30,7 @@ function locate(): string {
 async function read(): Promise<SigningKey | undefined> {
   const file = locate();
   const { mode, uid } = await lstat(file);
-  // A key that somebody else may have put there, or read, is none. Windows has no such modes.
+  // A file that others can read or write is not trusted. Windows has no such modes.
   if (process.getuid && (uid !== process.getuid() || (mode & 0o170_077) !== 0o100_000)) return undefined;
   const { kid, pem } = JSON.parse(await readFile(file, 'utf8'));
   const privateKey = createPrivateKey(pem);

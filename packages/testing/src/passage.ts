@@ -24,7 +24,7 @@ export interface TestPassageParts {
   listener: Listener | undefined;
 }
 
-/** What gives access to an app. */
+/** Credentials of an app. */
 export interface AppAccess {
   appId: string;
   apiKey: string;
@@ -38,7 +38,7 @@ export class TestPassage implements AsyncDisposable {
   readonly options: PassageOptions & { [Name in Given]: NonNullable<PassageOptions[Name]> };
   /** Environment for an app in another process. Only of use with a port. */
   readonly env: Readonly<Record<'PASSAGE_APP_ID' | 'PASSAGE_API_KEY' | 'PASSAGE_BASE_URL', string>>;
-  /** A client beside the app under test, to look at users and change them. Faults do not reach it. */
+  /** A client of its own, to read and change users. Faults do not affect it. */
   readonly admin: Passage;
   /** Codes and links that were sent, oldest first. */
   readonly outbox: readonly OutboxMessage[];
@@ -112,8 +112,8 @@ export class TestPassage implements AsyncDisposable {
   /**
    * Signs a token with the key of the app. Not checked: anything, so that it can be wrong in any way.
    *
-   * @param claims Claims that differ from those of a good token, or `undefined` for one to leave out. The good token
-   * is nobody's: give `sub` where users are loaded.
+   * @param claims Claims that differ from those of a good token, or `undefined` for one to leave out. The valid token
+   * belongs to no existing user: pass `sub` if users are loaded.
    * @param header Header members that differ, likewise.
    */
   signToken(claims: Changes = {}, header: Changes = {}): string {
@@ -143,7 +143,7 @@ export class TestPassage implements AsyncDisposable {
   }
 
   /**
-   * Lets something go wrong for the app under test, until the fault ends. A target has one fault at a time.
+   * Causes a fault for the app under test, until the fault ends. A target has one fault at a time.
    *
    * @example
    * ```ts

@@ -21,7 +21,7 @@ export interface AppDescription extends Readonly<StoredSettings> {
   readonly createdAt: Date;
 }
 
-/** An API key, without what it says: that is shown once, when it is made. */
+/** An API key without its secret, which is shown only when the key is created. */
 export interface ApiKeyDescription {
   readonly id: string;
   readonly name: string;
@@ -100,8 +100,8 @@ export interface PassageApps {
    */
   revokeSigningKey(appId: string, keyId: string): Promise<void>;
   /**
-   * Adds users with their IDs, all or none: records in the form of the Management API. Passkeys are not among
-   * them. Users whose ID exists already stay unchanged, so an import can be repeated.
+   * Adds users with their IDs, all or none, from records in the form of the Management API, without passkeys. Users
+   * whose ID exists stay unchanged, so an import can be repeated.
    *
    * @throws TypeError that names the first record that cannot be imported, and why
    * @throws {@link AppNotFoundError} if there is no such app
@@ -242,7 +242,7 @@ async function requireOwn(service: Service, appId: string): Promise<App> {
   });
 }
 
-/** Makes the first app, unless there is one. Of two processes that start together one makes it. */
+/** Makes the first app, unless there is one. If several processes start together, only one makes it. */
 export function createFirstApp(service: Service): Promise<{ appId: string; apiKey: string } | undefined> {
   return service.db.transaction().execute(async (trx) => {
     // Whoever inserts this row makes the app; the other one waits for it.

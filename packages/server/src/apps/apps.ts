@@ -5,20 +5,20 @@ import type { App, Client, Service } from '../service.ts';
 import { hashApiKey } from '../storage/secrets.ts';
 import { readSettings } from './settings.ts';
 
-/** How long what was read of an app or an API key counts, in milliseconds: other processes change them, too. */
+/** How long an app or API key is cached, in milliseconds. Other processes may change it meanwhile. */
 const knownTime = 1_000;
-/** Most apps, and most API keys, that are known. */
+/** Most apps, and most API keys, in the cache. */
 const knownLimit = 1_000;
 
 /**
- * Finds an app. While the database does not answer, the app as last seen: its keys have to be readable then too.
+ * Finds an app. While the database is unavailable, it returns the app as last read, so that its keys can still be served.
  *
  * @throws {@link WireError} `app_not_found`
  */
 export async function requireApp(service: Service, id: string): Promise<App> {
   const { apps } = service.known;
   const known = apps.get(id);
-  // Of the machine, not of the service: tests stop that clock.
+  // The machine's clock, because tests stop the clock of the service.
   const now = performance.now();
   if (known && now - known.readAt < knownTime) return known.app;
   const query = service.db.selectFrom('apps').selectAll().where('id', '=', id);
@@ -36,7 +36,7 @@ export async function requireApp(service: Service, id: string): Promise<App> {
   return app;
 }
 
-/** Makes this process read an app and its API keys anew. */
+/** Removes an app and its API keys from this process's cache. */
 export function forgetApp({ known }: Service, id: string): void {
   known.apps.delete(id);
   for (const [hash, key] of known.apiKeys) if (key.appId === id) known.apiKeys.delete(hash);
@@ -47,7 +47,7 @@ function remember<Value>(known: Map<string, Value>, name: string, value: Value):
   known.set(name, value);
 }
 
-/** Returns the app's id when the server has just one. */
+/** Returns the ID of the app if there is only one. */
 export async function findOnlyApp(service: Service): Promise<string | undefined> {
   const rows = await service.db.selectFrom('apps').select('id').limit(2).execute();
   return rows.length === 1 ? rows[0]?.id : undefined;
@@ -84,7 +84,7 @@ async function findKey(
   const known = service.known.apiKeys.get(hash);
   const readAt = performance.now();
   if (known?.appId === app.id && readAt - known.readAt < knownTime) return known.id;
-  // Looked up by its hash: how long that takes says nothing about the key.
+  // It is looked up by its hash, so the time tells nothing about the key.
   const row = await service.db
     .selectFrom('api_keys')
     .select(['id', 'last_used_at'])
@@ -96,7 +96,7 @@ async function findKey(
   const now = service.clock();
   if (now - (row.last_used_at ?? 0) > 60_000) {
     const update = service.db.updateTable('api_keys').set({ last_used_at: now }).where('id', '=', row.id);
-    // Reading goes on while the disk is full.
+    // A full disk must not stop reads.
     await update.execute().catch((error: Error) => {
       service.options.logger.warn({ reason: error.message }, 'Use of an API key could not be noted');
     });

@@ -6,7 +6,7 @@ import type { Queries, Storage } from '../storage/database.ts';
 import type { SigningKeyRow } from '../storage/schema.ts';
 import { randomText, type Secrets } from '../storage/secrets.ts';
 
-/** How long other processes may go on with the keys they have read, in milliseconds. */
+/** How long other processes may use the keys that they have read, in milliseconds. */
 const cacheTime = 15_000;
 /** How long verifiers may go without reading the JWKS, in milliseconds: a new key signs only after that. */
 const publication = 10 * 60_000;
@@ -56,7 +56,7 @@ export class StoredKeys implements Keys {
   ): Promise<{ id: string; signsAt: Date } | undefined> {
     const now = this.#clock();
     const activeAt = now + publication;
-    // Whoever retires the key makes its successor.
+    // The process that retires the key makes its successor.
     const retired = await retireNewest(queries, appId, now, tokenLifetime)
       .where('created_at', '<=', than)
       .returning('id')
@@ -180,7 +180,7 @@ export class StoredKeys implements Keys {
   }
 }
 
-/** Keeps the newest key published until the last token that it signs has expired. */
+/** Keeps the newest key published until the last token that it signed has expired. */
 function retireNewest(queries: Queries, appId: string, now: number, tokenLifetime: number) {
   return queries
     .updateTable('signing_keys')

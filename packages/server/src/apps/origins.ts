@@ -15,7 +15,7 @@ export function isAllowedOrigin(service: Service, { settings }: App, origin: str
   );
 }
 
-/** True where a user may be sent after login: a path, a page of the app's origins, or an exact URL of the allow-list. */
+/** True if a user may be sent there after login: a path, a page of the app's origins, or an exact URL of the allow-list. */
 export function isAllowedRedirect({ settings }: App, target: string): boolean {
   if (isPath(target) || settings.allowedCallbackUrls.includes(target)) return true;
   if (!URL.canParse(target)) return false;
@@ -24,7 +24,7 @@ export function isAllowedRedirect({ settings }: App, target: string): boolean {
   return origins.includes(originOf(url)) && !url.username && !url.password;
 }
 
-/** Warns where browsers make no passkeys: an RP ID is a domain. WebAuthn §5.1.3, step 7. */
+/** Warns of addresses on which browsers make no passkeys: an RP ID must be a domain. WebAuthn §5.1.3, step 7. */
 export function warnOfAddress({ options }: Service, { id, settings }: Pick<App, 'id' | 'settings'>): void {
   const { authOrigin } = settings;
   const { hostname } = new URL(authOrigin);
@@ -44,7 +44,7 @@ export async function warnOfAddresses(service: Service): Promise<void> {
 /**
  * Returns the origins of pages that may use the passkeys of a host: those of the apps whose RP ID it is.
  *
- * @param appId App to answer for, whatever the host is. Default is the only one, where there is just one.
+ * @param appId App to answer for, whatever the host is. Default is the only app, if there is just one.
  * @throws {@link WireError} `not_found`, `app_not_found`
  * @see WebAuthn Level 3 §5.11
  */

@@ -3,7 +3,7 @@ import { isRecord, parseStrict } from '../strict.ts';
 
 const defaults = settings.omit({ authOrigin: true, loginUrl: true }).parse({});
 
-/** Reads settings as they are stored. An older version stored fewer of them, and checked less: what it stored stays as it is. */
+/** Reads stored settings. Older versions stored fewer of them and checked less: stored values are not checked again. */
 export function readSettings(json: string): StoredSettings {
   const { deviceAddMaxAge, ...named } = JSON.parse(json) as StoredSettings & AppSettings;
   const old = deviceAddMaxAge !== undefined && { credentialChangeMaxAge: deviceAddMaxAge };

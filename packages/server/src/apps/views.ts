@@ -14,7 +14,7 @@ function sharedView({ id, settings }: App, keys: readonly PublicJwk[]) {
     public_signup: settings.publicSignup,
     profile_management: settings.profileManagement,
     passage_branding: settings.passageBranding,
-    // The Element prefers codes where both are on.
+    // The Elements prefer codes if both are on.
     auth_fallback_method: otp.enabled
       ? ('otp' as const)
       : magicLink.enabled

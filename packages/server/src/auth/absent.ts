@@ -1,7 +1,7 @@
 import { WireError } from '../errors.ts';
 import { type Route, route } from '../http/routes.ts';
 
-/** Routes of the protocol that this server does not offer: they say so, instead of looking like a wrong address. */
+/** Routes of the protocol that this server does not offer. They say so, so that they do not look like a wrong URL. */
 export const absentRoutes: Route[] = [
   ...(
     [

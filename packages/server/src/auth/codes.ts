@@ -17,9 +17,9 @@ import { randomCode, randomText } from '../storage/secrets.ts';
 import { type Identifier, readIdentifier } from '../users/identifiers.ts';
 import { lockUser } from '../users/users.ts';
 
-/** Tries that a code is good for. */
+/** How often a code may be tried. */
 const maxAttempts = 3;
-/** What wrong codes of an app are counted as. */
+/** Subject under which wrong codes of an app are counted. */
 const everyCode = '';
 
 const sent = z.object({ otp_id: z.string() });
@@ -87,7 +87,7 @@ export const codeRoutes: Route[] = [
           .where('id_hash', '=', id)
           .returning('id_hash')
           .executeTakeFirst();
-        // A code proves the address that it went to, which the user may have given up since.
+        // A code proves the address that it was sent to. The user may have changed the address since.
         if (!taken || user?.[channel] !== identifier) throw notValid();
         const session = { method: 'otp' } as const;
         return { user, client, event: 'otp.completed', proof: { channel, action }, session };
@@ -110,7 +110,7 @@ async function countWrong(service: Service, app: App, tried: CodeRow, client: Cl
   const { ip } = client;
   if (attempts === maxAttempts)
     report(service, { type: 'code.exhausted', appId: app.id, userId: user ?? undefined, client });
-  // Guesses at a decoy cost nothing, so they use nothing up, but do the same work.
+  // A decoy cannot be guessed, so its tries use up no limit, but do the same work.
   if (user === null) await tally(service, 'wrongCodesPerApp', app.id, 'decoys');
   else await countUp(service, 'wrongCodesPerApp', app.id, everyCode, { ip, user });
   if (await isSpared(service, app, identifier, ip)) return;
@@ -121,7 +121,7 @@ function notValid(): WireError {
   return new WireError('invalid_request', 'otp: is not valid.');
 }
 
-/** Counts a try before the code is looked at, in a statement of its own: nothing that happens later takes it back. */
+/** Counts a try before the code is compared, outside a transaction, so that nothing rolls it back. */
 async function countTry(service: Service, app: App, id: string): Promise<CodeRow | undefined> {
   return service.db
     .updateTable('codes')
@@ -141,13 +141,13 @@ async function sendCode(context: RequestContext<CodeBody, unknown>, action: Logi
   const allowed = await countLoginMessage(service, app, to, client);
   const user = await resolveUser(service, app, client, to, action);
   await countSent(service, app, client, allowed && user !== undefined);
-  // What the address is known to have stays: a stranger may ask in its name.
+  // The user's data stays: the visitor may be a stranger.
   if (!allowed)
     return { otp_id: await createCode(context, { ...to, value: `${randomText()} ` }, action, null) };
   return { otp_id: await createCode(context, to, action, user?.id ?? null) };
 }
 
-/** Makes a code; for no user it is a decoy that no code opens. A new code puts an end to the older ones of its address. */
+/** Makes a code. Without a user it is a decoy that no code matches. A new code ends the older ones of its address. */
 async function createCode(
   { service, app, body }: RequestContext<CodeBody, unknown>,
   to: Identifier,
@@ -160,7 +160,7 @@ async function createCode(
   const now = service.clock();
   const expiresAt = now + app.settings.authMethods.otp.ttl * 1000;
   await service.db.transaction().execute(async (trx) => {
-    // Codes that are asked for at once wait for each other, so that one of them is good.
+    // Concurrent requests for codes wait for each other, so that one code is valid afterwards.
     await lockUser(trx, app.id, userId ?? '');
     await trx.deleteFrom('codes').where('app_id', '=', app.id).where('identifier', '=', to.value).execute();
     const row = {

@@ -97,7 +97,7 @@ export const currentUserRoutes: Route[] = [
       const credential = await requireAttestation(service, app, own, body.handshake_response);
       const row = await service.db.transaction().execute(async (trx) => {
         await lockUser(trx, app.id, user.id);
-        // Session and ceremony may have ended while the answer was verified.
+        // Session and ceremony may have ended during the verification.
         const { proven } = await requireLiveSession(service, trx, app, user.id, session.id);
         if (!(await endHandshake(trx, own)))
           throw new WireError('invalid_request', 'handshake: is unknown, used or expired.');

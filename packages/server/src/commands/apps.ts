@@ -2,7 +2,7 @@ import type { NewApp } from '../index.ts';
 import { columns, command, yes } from './command.ts';
 
 const settingsHelp =
-  'Settings have the names of the README, such as name=Shop authMethods.otp.ttl=120 additionalAuthOrigins=https://a.example,https://b.example';
+  'docs/server.md lists the settings, for example name=Shop authMethods.otp.ttl=120 additionalAuthOrigins=https://a.example,https://b.example';
 
 export const appCommands = [
   command({
@@ -15,7 +15,7 @@ export const appCommands = [
   }),
   command({
     names: ['apps create', 'create-app'],
-    summary: 'Make an app, named by PASSAGE_APP_NAME and PASSAGE_AUTH_ORIGIN, or by settings',
+    summary: 'Make an app from PASSAGE_APP_NAME and PASSAGE_AUTH_ORIGIN, or from settings',
     details: `PASSAGE_APP_ID and PASSAGE_API_KEY are ignored, because back ends of another app read them. ${settingsHelp}`,
     rest: 'setting=value',
     options: {

@@ -58,7 +58,7 @@ async function checkFile({ db, options }: Service): Promise<Check[]> {
   ];
 }
 
-/** Age at which signing keys should have been replaced, in days. */
+/** Age at which signing keys should be replaced, in days. */
 const oldAge = 180;
 
 /** Checks the age of the signing keys, unless the server replaces them by itself. */
@@ -85,7 +85,7 @@ export async function checkPublicUrl(service: Service): Promise<Check[]> {
   const reach = 'start the server, and check DNS, certificate and reverse proxy of PASSAGE_BASE_URL';
   const keys: Check[] = [];
   for (const { id } of apps) keys.push(await checkKeys(service, id, reach));
-  // What the server does not answer it does not answer twice.
+  // One failure is enough: the other requests would fail, too.
   if (keys.every(({ text }) => text.startsWith('cannot be reached'))) return keys.slice(0, 1);
   return [...keys, await checkPage(`${baseUrl}/login?app=${apps[0]?.id}`), ...(await checkMetrics(baseUrl))];
 }

@@ -16,11 +16,11 @@ type Values<Options> = {
   readonly [Name in keyof Options]?: Options[Name] extends { value: string } ? string : boolean;
 };
 
-/** What a command gets. */
+/** What a command receives. */
 export interface Call<Positional extends string, Options> {
   /** Arguments by their names. Empty for an app ID in brackets that was left out. */
   readonly args: Readonly<Record<Positional, string>>;
-  /** What follows the arguments, where the command takes more. */
+  /** Further arguments, if the command takes any number. */
   readonly rest: readonly string[];
   readonly options: Values<Options>;
   /** Log of the command: silent without `--verbose`. */
@@ -34,10 +34,10 @@ export interface Call<Positional extends string, Options> {
    * @throws TypeError when a SQLite file does not exist
    */
   open(mode?: Use): Promise<PassageServer>;
-  /** Opens the database as `open` does, for what the programmatic API does not offer. */
+  /** Opens the database as `open` does, for work that the programmatic API does not offer. */
   openService(): Promise<Service>;
   /**
-   * Opens the database and finds the app that `[app id]` names: without it, the only one there is.
+   * Opens the database and finds the app of `[app id]`, or without it the only app.
    *
    * @throws AppNotFoundError when there is no such app
    */
@@ -45,10 +45,10 @@ export interface Call<Positional extends string, Options> {
   /** Closes a server after the command. */
   use(server: PassageServer): PassageServer;
   /**
-   * Has somebody say yes, unless `--yes` does.
+   * Asks for a confirmation, unless `--yes` is set.
    *
-   * @param otherwise What else may be done where nobody can be asked.
-   * @throws Error when nobody does
+   * @param otherwise What to do if nobody can be asked.
+   * @throws Error without a confirmation
    */
   confirm(question: string, otherwise?: string): Promise<void>;
 }
@@ -57,7 +57,7 @@ export interface Call<Positional extends string, Options> {
 export interface Result {
   text: string;
   data: unknown;
-  /** Whether the process ends with 1 although the command did its work. Default is no. */
+  /** Whether the process exits with 1 although the command ran. Default is no. */
   failed?: boolean;
 }
 
@@ -68,15 +68,15 @@ export interface Command<Positional extends string = string, Options = Readonly<
   summary: string;
   /** What else the help of the command says. */
   details?: string;
-  /** Names of the arguments. All are required but `[app id]`, which is the first and may be left out where there is one app. */
+  /** Names of the arguments. All are required except `[app id]`, which comes first and may be left out if there is one app. */
   positionals?: readonly Positional[];
-  /** What any number of further arguments are called. Default is none. */
+  /** Name of further arguments, of which there may be any number. Default is none. */
   rest?: string;
   options?: Options;
   run(call: Call<Positional, Options>): Promise<Result>;
 }
 
-/** Defines a command; its arguments and options type what it gets. */
+/** Defines a command; its arguments and options type its `run`. */
 export function command<
   const Positional extends string = never,
   const Options extends Readonly<Record<string, Option>> = Record<never, Option>,
@@ -84,10 +84,10 @@ export function command<
   return definition as unknown as Command;
 }
 
-/** The command line is wrong: the process prints how it is used, and ends with 2. */
+/** The command line is wrong: the process prints the usage and exits with 2. */
 export class UsageError extends Error {}
 
-/** Options of a command that asks before it does what cannot be undone. */
+/** Options of a command that asks before it does something irreversible. */
 export const yes = { yes: { summary: 'Do not ask' } };
 
 /** Sets texts out in columns. */

@@ -14,7 +14,7 @@ export const databaseCommands = [
   }),
   command({
     names: ['restore'],
-    summary: 'Replace a SQLite database that no server uses by a backup',
+    summary: 'Replace a SQLite database by a backup; stop the server first',
     details:
       'Sessions, codes and links end. The replaced database is kept beside it. If a check fails, nothing changes.',
     positionals: ['file'],
@@ -41,9 +41,9 @@ export const databaseCommands = [
   }),
   command({
     names: ['maintain'],
-    summary: 'Do the scheduled work once, where no server runs all the time',
+    summary: 'Do the scheduled work once, if no server runs all the time',
     details:
-      'A running server does it by itself. For a cron job beside functions: it deletes what has expired and rotates old signing keys',
+      'A running server does this by itself. Run it from cron beside serverless functions: it deletes expired rows and rotates old signing keys',
     async run({ open }) {
       const { completed, failed } = await (await open('serve')).runScheduled();
       const lines = [

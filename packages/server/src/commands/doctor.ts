@@ -8,7 +8,7 @@ export const doctorCommands = [
   command({
     names: ['doctor'],
     summary: 'Check configuration, database, public URL and delivery, and say what to do',
-    details: 'Run it with the environment of the server. It ends with 1 if a check fails',
+    details: 'Run it with the environment of the server. It exits with 1 if a check fails',
     async run({ environment, openService }) {
       let known: Environment;
       try {
@@ -32,8 +32,9 @@ export const doctorCommands = [
   }),
   command({
     names: ['doctor token'],
-    summary: 'Say which check an access token fails, and what to set where',
-    details: 'With - it is read from standard input, which other processes cannot see. It is never printed',
+    summary: 'Explain which check an access token fails, and what to set where',
+    details:
+      'With -, the token is read from standard input, which other processes cannot see. It is never printed',
     positionals: ['jwt'],
     async run({ args, openService }) {
       const { explainToken } = await import('./explain.ts');

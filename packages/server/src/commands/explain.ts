@@ -5,7 +5,7 @@ import { type App, issuerOf, type Service } from '../service.ts';
 import { findUser } from '../users/users.ts';
 import { type Check, check } from './check.ts';
 
-/** Goes through the checks of an access token, and says of each that fails what to set where. Nothing of its signature is returned. */
+/** Runs the checks of an access token. For each that fails, it says what to set and where. The signature is never returned. */
 export async function explainToken(service: Service, token: string): Promise<Check[]> {
   const read = decode(token);
   if ('state' in read) return [read];
@@ -73,7 +73,7 @@ function checkTimes({ clock }: Service, { exp, nbf, iat }: JWTPayload): Check[] 
   ];
 }
 
-/** Finds the app that a token says it is of: its issuer names it, and so does its audience. */
+/** Finds the app that a token names in its issuer or audience. */
 function idOf({ iss = '', aud = [] }: JWTPayload): string {
   return /\/apps\/([\w-]{1,64})$/.exec(iss)?.[1] ?? [aud].flat()[0] ?? '';
 }

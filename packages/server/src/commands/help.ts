@@ -5,7 +5,7 @@ import { commands } from './commands.ts';
 export const commonOptions: Readonly<Record<string, Option>> = {
   json: { summary: 'Print JSON for scripts' },
   verbose: { summary: 'Print the log as well, to standard error' },
-  help: { summary: 'Print this' },
+  help: { summary: 'Print this help' },
   version: { summary: 'Print the version' },
 };
 
@@ -52,5 +52,5 @@ export function listOf(noun = ''): string {
 ${table(listed.map((command) => [call(command), command.summary]))}
 
 passage-server <command> --help lists the options of a command.
-PASSAGE_SECRET or PASSAGE_SECRET_FILE, and PASSAGE_BASE_URL, must be set; the README lists all variables.`;
+Set PASSAGE_BASE_URL, and PASSAGE_SECRET or PASSAGE_SECRET_FILE. docs/server.md lists all variables.`;
 }

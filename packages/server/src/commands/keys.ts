@@ -6,7 +6,7 @@ export const keyCommands = [
     summary: 'Make another API key',
     details: 'The key is shown only here',
     positionals: ['app id'],
-    options: { name: { value: 'name', summary: 'What the list calls it. Default is "API key"' } },
+    options: { name: { value: 'name', summary: 'Name in the list. Default is "API key"' } },
     async run({ args, options, open }) {
       const made = await (await open()).apps.createApiKey(args['app id'], options.name);
       return { text: `PASSAGE_API_KEY=${made.apiKey}`, data: made };
@@ -58,8 +58,8 @@ export const keyCommands = [
   }),
   command({
     names: ['keys revoke'],
-    summary: 'Drop one signing key: access tokens it signed are void',
-    details: 'The last key cannot be dropped: rotate first. Other processes follow within 15 seconds',
+    summary: 'Delete a signing key: access tokens it signed become invalid',
+    details: 'The last key cannot be deleted: rotate first. Other processes follow within 15 seconds',
     positionals: ['app id', 'key id'],
     options: yes,
     async run({ args, open, confirm }) {
@@ -73,11 +73,11 @@ export const keyCommands = [
     names: ['keys rotate', 'rotate-key'],
     summary: 'Publish a new signing key, which signs ten minutes later',
     details:
-      'Access tokens stay valid. After a leak, --now drops the old keys: all access tokens are void at once.',
+      'Access tokens stay valid. After a leak, --now deletes the old keys: all access tokens become invalid at once.',
     positionals: ['app id'],
     options: {
-      now: { summary: 'Drop the old keys and sign with the new one at once' },
-      yes: { summary: 'Do not ask, though a key was published that does not sign yet' },
+      now: { summary: 'Delete the old keys and sign with the new one at once' },
+      yes: { summary: 'Do not ask, even if a published key does not sign yet' },
     },
     async run({ args, options, open, confirm }) {
       const [appId, immediately] = [args['app id'], options.now === true];
@@ -102,7 +102,7 @@ export const keyCommands = [
     details: 'Stop every server first. Sessions, codes and links end; passkeys and API keys stay.',
     async run({ environment, open }) {
       const next = environment().nextSecret();
-      // Not beside a server: it would go on with the old secret.
+      // A running server would keep using the old secret.
       const count = await (await open('serve')).rotateSecret(next);
       return {
         text: `${count} keys encrypted with the new secret. Start with it from now on.`,

@@ -7,7 +7,7 @@ import { noDelivery } from './users.ts';
 export const mailCommands = [
   command({
     names: ['mail test'],
-    summary: 'Send a test message to an address by the delivery that is configured',
+    summary: 'Send a test message to an address through the configured delivery',
     details: 'With a webhook, the kind of the message is "test", and the address may be a phone number',
     positionals: ['address'],
     async run({ args, environment }) {
@@ -36,7 +36,7 @@ export const mailCommands = [
   }),
 ];
 
-/** What to do, where the text of the error does not say it. */
+/** What to do, if the error's text does not say it. */
 const cures: Partial<Readonly<Record<DeliveryFailure, string>>> = {
   unreachable: 'check host, port and firewall of PASSAGE_SMTP_URL or PASSAGE_WEBHOOK_URL',
   unavailable: 'try again later, and see the log of the mail server or webhook',

@@ -18,7 +18,7 @@ interface Given {
   query?: object;
 }
 
-/** An app in the hands of its operator: what the Management API does, without an API key. */
+/** An app as its operator manages it: the Management API without an API key. */
 export class ManagedApp {
   readonly service: Service;
   readonly app: App;
@@ -28,7 +28,7 @@ export class ManagedApp {
     this.app = app;
   }
 
-  /** @param id Empty for the only app there is. */
+  /** @param id Empty for the only app. */
   static async find(service: Service, id: string): Promise<ManagedApp> {
     return new ManagedApp(service, await requireOwn(service, id || (await findOnly(service))));
   }

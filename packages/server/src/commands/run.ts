@@ -37,10 +37,10 @@ export async function runCommand(argv: readonly string[]): Promise<void> {
   };
   const open = async (mode: Use = 'visit') => {
     requireDatabase(environment());
-    // Loaded when it is needed: help and mistakes are answered at once.
+    // Loaded when needed, so that help and errors of usage appear at once.
     const { openServer } = await import('../server.ts');
     const { options } = environment();
-    // What a command has sent must not stand among its results.
+    // Messages that a command sends must not mix with its output.
     const delivery = options.delivery ?? outbox({ print: console.error });
     const opened = await openServer(
       { ...options, delivery, logger: logger() },
@@ -72,7 +72,7 @@ export async function runCommand(argv: readonly string[]): Promise<void> {
       },
       confirm: (question, otherwise) => confirm(question, values.yes === true, otherwise),
     });
-    // Names are chosen by users: escape sequences in them must not reach the terminal.
+    // Users choose their names: escape sequences in them must not reach the terminal.
     const text = values.json ? JSON.stringify(result.data) : result.text.replace(/[^\P{Cc}\n]/gu, '\u{fffd}');
     if (text) console.log(text);
     if (result.failed) process.exitCode = 1;
@@ -163,7 +163,7 @@ const silence: ServerLogger = { info() {}, warn() {}, error() {} };
 
 function createLogger({ logLevel }: Environment, loud: boolean): ServerLogger {
   if (!loud) return silence;
-  // Loaded when there is something to say.
+  // Loaded only if there is something to print.
   const log = once((): Logger => {
     const { pino }: typeof import('pino') = createRequire(import.meta.url)('pino');
     return pino({ level: logLevel }, pino.destination(2));
@@ -175,7 +175,7 @@ function createLogger({ logLevel }: Environment, loud: boolean): ServerLogger {
   };
 }
 
-/** A command that is to find something must not make an empty database of a mistyped path. */
+/** A command must not create an empty database at a mistyped path. */
 function requireDatabase({ options: { database = '.passage/passage.db' } }: Environment): void {
   if (isPostgres(database) || existsSync(database)) return;
   throw new TypeError(

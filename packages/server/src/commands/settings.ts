@@ -2,10 +2,10 @@ import { z } from 'zod';
 import { newApp } from '../settings.ts';
 
 /**
- * Reads settings as a command line has them: `name=Shop`, `authMethods.otp.ttl=120`, lists as `a,b` or JSON. What the values may be is
- * for the settings' own schema to say.
+ * Reads settings of a command line: `name=Shop`, `authMethods.otp.ttl=120`, lists as `a,b` or JSON. The schema of the
+ * settings checks the values.
  *
- * @throws TypeError for an argument that is no setting
+ * @throws TypeError for an argument that is not a setting
  */
 export function readSettings(args: readonly string[]): Record<string, unknown> {
   const settings: Record<string, unknown> = {};
@@ -19,7 +19,7 @@ export function readSettings(args: readonly string[]): Record<string, unknown> {
 }
 
 function assign(into: Record<string, unknown>, [first = '', ...further]: readonly string[], value: unknown) {
-  // Defined, so that a name such as __proto__ is a setting that is not known, and nothing else.
+  // `defineProperty`, so that __proto__ is an unknown setting and does nothing else.
   const set = (member: unknown) =>
     Object.defineProperty(into, first, {
       value: member,

@@ -8,12 +8,12 @@ import { command } from './command.ts';
 export const startCommands = [
   command({
     names: ['start'],
-    summary: 'Serve (default)',
+    summary: 'Start the server (default)',
     details: 'The first start makes an app and prints its ID and API key, once.',
     options: {
       port: {
         value: 'port',
-        summary: 'Port to listen on, 0 for any that is free. Default is PORT, else 3000',
+        summary: 'Port to listen on, 0 for any free one. Default is PORT, else 3000',
       },
       host: { value: 'host', summary: 'Address to listen on. Default is HOST, else every address' },
     },
@@ -45,7 +45,7 @@ export const startCommands = [
       }
       serve(server);
       closeOnSignals(closeListeners, server);
-      // Whoever chose the key has it, and what containers print is kept as a log.
+      // The operator who set the key has it, and output of containers is kept as a log.
       const apiKey = app.apiKey ? undefined : server.created?.apiKey;
       const created = server.created && { appId: server.created.appId, apiKey };
       const keep = apiKey ? ' Keep its key: it is not shown again.' : '';
@@ -70,7 +70,7 @@ async function openMetrics({ metrics: { registry } }: Service, port: number, hos
   });
 }
 
-/** Takes the port before anything is written. Until there is a server, requests get 503. */
+/** Opens the port before anything is written. Until the server runs, requests get 503. */
 async function reserve(port: number, host: string | undefined) {
   let handler: PassageServer['handler'] = (_, res) => void res.writeHead(503, { 'Retry-After': '1' }).end();
   const listener = await openListener((req, res) => handler(req, res), port, host).catch((error) => {

@@ -7,7 +7,7 @@ export const tokenCommands = [
     names: ['token'],
     summary: 'For development: log a user in and print the access token',
     details:
-      'For trying a route: curl -H "Authorization: Bearer $(passage-server token ada@example.com)" …. Makes the user where there is none. Works only where PASSAGE_BASE_URL is on this machine',
+      'To try a route: curl -H "Authorization: Bearer $(passage-server token ada@example.com)" …. Makes the user if there is none. Works only if PASSAGE_BASE_URL is on this machine',
     positionals: ['[app id]', 'email'],
     async run({ args, environment, openApp }) {
       const { baseUrl = '' } = environment().options;

@@ -9,7 +9,7 @@ export const transferCommands = [
     names: ['users export'],
     summary: 'Write all users with metadata and passkeys to a new file, as JSON Lines',
     details:
-      'Passkeys work on another server if its app has the same host in authOrigin. Sessions and events are not exported. The file is made readable for you alone',
+      'Passkeys work on another server if its app has the same host in authOrigin. Sessions and events are not exported. Only you can read the file',
     positionals: ['[app id]', 'file'],
     async run({ args, openApp }) {
       const { service, app } = await openApp();
@@ -34,9 +34,10 @@ export const transferCommands = [
   }),
   command({
     names: ['users import', 'import'],
-    summary: 'Add users with their IDs: an export, or records of the Management API, one a line',
+    summary:
+      'Import users with their IDs, from an export or from records of the Management API, one per line',
     details:
-      'Every line is checked before anything is written. Users whose ID is there already stay as they are, so an import that was cut off can be repeated. Metadata needs its fields in the app’s userMetadataSchema',
+      'Every line is checked before anything is written. Users whose ID exists stay unchanged, so an interrupted import can be repeated. Metadata fields must be in the app’s userMetadataSchema',
     positionals: ['app id', 'file'],
     options: { 'dry-run': { summary: 'Only check the lines' } },
     async run({ args, options, openApp }) {
@@ -56,7 +57,7 @@ export const transferCommands = [
   }),
 ];
 
-/** How many lines that cannot be imported are listed. */
+/** Most lines with errors that are listed. */
 const shown = 50;
 
 /** @throws TypeError that lists lines that cannot be imported */
@@ -119,7 +120,7 @@ async function writeFile(service: Service, app: App, file: string) {
   return result;
 }
 
-/** Reads one line at a time. What is no JSON has no value. */
+/** Reads one line at a time. A line that is not JSON has no value. */
 async function* readLines(file: string): AsyncGenerator<{ number: number; value: unknown }> {
   let number = 0;
   for await (const line of createInterface({
@@ -138,7 +139,7 @@ async function* readLines(file: string): AsyncGenerator<{ number: number; value:
   }
 }
 
-/** Tells how far long work has come. */
+/** Prints the progress of long work. */
 function tell(what: string, count: number): void {
   if (count > 0 && count % 10_000 === 0) console.error(`${count} ${what}`);
 }

@@ -16,8 +16,8 @@ export const userCommands = [
     summary: 'List users, newest first',
     positionals: ['[app id]'],
     options: {
-      find: { value: 'text', summary: 'Only those with the text in an address; % stands for any text' },
-      status: { value: 'status', summary: 'Only those that are active, inactive or pending' },
+      find: { value: 'text', summary: 'Only users whose address contains the text; % matches any text' },
+      status: { value: 'status', summary: 'Only users with the status active, inactive or pending' },
       limit: { value: 'count', summary: 'Users on a page, up to 500. Default is 50' },
       page: { value: 'number', summary: 'Page to show. Default is 1' },
     },
@@ -99,7 +99,7 @@ export const userCommands = [
   ),
   command({
     names: ['users delete'],
-    summary: 'Delete a user and all that is theirs',
+    summary: 'Delete a user with all their data',
     details: userHelp,
     positionals: whom,
     options: yes,

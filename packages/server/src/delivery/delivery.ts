@@ -15,10 +15,10 @@ export type NoticeKind =
   | 'refresh_reused'
   | 'unproven_removed';
 
-/** What a message is for. `test` is what `passage-server mail test` sends to nobody but the operator. */
+/** What a message is for. `test` is sent by `passage-server mail test`, to the operator only. */
 export type MessageKind = SecretKind | NoticeKind | 'test';
 
-/** What a user lost when their address was proven for the first time. */
+/** What was removed from an account when its address was proven for the first time. */
 export type Removed = 'passkeys' | 'sessions' | 'addresses' | 'metadata';
 
 /** Details of a notice, for your own texts. */
@@ -71,6 +71,6 @@ export interface OutboxMessage extends Message {
  */
 export interface Delivery {
   send(message: Message): Promise<void>;
-  /** Rejects when messages could not be handed over at present. Sends none. `passage-server doctor` calls it, where there is one. */
+  /** Rejects if messages cannot be handed over now. It sends none. `passage-server doctor` calls it, if it is implemented. */
   verify?(): Promise<void>;
 }

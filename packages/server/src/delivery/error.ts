@@ -10,7 +10,7 @@ export type DeliveryFailure =
   | 'rejected'
   | 'channel';
 
-// Fixed texts: the answers of mail servers and webhooks quote addresses, and may quote the message.
+// Constant texts: answers of mail servers and webhooks quote addresses, and may quote the message.
 const descriptions: Record<DeliveryFailure, string> = {
   unreachable: 'The delivery service cannot be reached',
   unavailable: 'The delivery service answered that it is unavailable',
@@ -39,9 +39,9 @@ export class DeliveryError extends Error {
   }
 }
 
-/** Returns what a socket's error code says of TLS, or `undefined` if the connection failed before. */
+/** Returns the TLS failure that a socket's error code means, or `undefined` if the connection failed before TLS. */
 export function failureOfSocket(code = ''): DeliveryFailure | undefined {
   if (/CERT|UNABLE_TO_|SELF_SIGNED/.test(code)) return 'certificate';
-  // OpenSSL's own: one side speaks TLS, the other does not.
+  // A code of OpenSSL: one side speaks TLS and the other does not.
   return /^(?:ERR_SSL|EPROTO)/.test(code) ? 'encryption' : undefined;
 }

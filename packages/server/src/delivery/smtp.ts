@@ -60,7 +60,7 @@ export function smtp(options: SmtpOptions): Delivery {
     disableFileAccess: true,
     disableUrlAccess: true,
   };
-  // Loaded when the first mail is sent: most of the time of a start is spent on what it does not need yet.
+  // Loaded with the first email, so that the start is fast.
   let transport: Promise<Transporter> | undefined;
   const open = async () => (await import('nodemailer')).createTransport(configuration);
   return {
@@ -79,11 +79,11 @@ export function smtp(options: SmtpOptions): Delivery {
   };
 }
 
-// No rule quotes the text: it holds the password.
+// No error quotes the URL: it contains the password.
 function isMailServer(text: string): boolean {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (!url || url.hostname === '' || !/^smtps?:$/.test(url.protocol)) return false;
-  // What follows # or / belongs to a password that was not encoded.
+  // Text after # or / is part of a password that was not encoded.
   if (url.hash || !/^\/?$/.test(url.pathname)) return false;
   try {
     decodeURIComponent(url.username + url.password);
@@ -105,7 +105,7 @@ function hasKnownParameters(text: string): boolean {
   );
 }
 
-/** @throws {@link OptionError} when mail would cross a public network in plain text */
+/** @throws {@link OptionError} if mail would cross a public network without TLS */
 function encryption(server: URL, allowPrivateHttp: boolean) {
   const plain = isLoopback(server.hostname) || (allowPrivateHttp && isPrivateHost(server.hostname));
   const wanted = server.searchParams.get('requireTLS');
@@ -119,14 +119,14 @@ function encryption(server: URL, allowPrivateHttp: boolean) {
   return wanted === 'false' ? { ignoreTLS: true } : { requireTLS: wanted === 'true' || !plain };
 }
 
-/** RFC 5321 §4.1.4: the greeting is a full host name. Machines in containers have none. */
+/** RFC 5321 §4.1.4: the greeting is a full host name. Containers have none. */
 function ownName(from: string): string {
   const machine = hostname();
   if (machine.includes('.')) return machine;
   return /@([a-z\d.-]+)/i.exec(from)?.[1] ?? machine;
 }
 
-// The codes of nodemailer; whatever else happened, the server was not reached.
+// Codes of nodemailer. With any other code, the server was not reached.
 const failures: Record<string, DeliveryFailure> = {
   EAUTH: 'credentials',
   ENOAUTH: 'credentials',
@@ -138,7 +138,7 @@ const failures: Record<string, DeliveryFailure> = {
 
 interface SmtpFailure {
   code?: string;
-  /** Code of the socket, where nodemailer put its own in place of it. */
+  /** Code of the socket, which nodemailer replaces by its own. */
   originalCode?: string;
   command?: string;
   responseCode?: number;

@@ -59,7 +59,7 @@ export function webhook(options: WebhookOptions): Delivery {
       }
     },
     async verify() {
-      // A receiver that takes POST alone answers with a refusal, and is there.
+      // A receiver that only takes POST refuses this request, but is reachable.
       const failure = await call(given.fetch ?? fetch, url, timeout, { method: 'HEAD' });
       if (failure && failure.failure !== 'rejected') throw failure;
     },

@@ -7,8 +7,9 @@ const bodyLimit = 64 * 1024;
 /**
  * Reads and checks a JSON body. Members that are null count as left out, as some official clients send them.
  *
- * @param typed Whether the request must name the type of its body. Official SDKs of back ends did not before 2023; browsers
- * can be made to send any other type across origins without asking (RFC 9110 §8.3), so routes for them insist.
+ * @param typed Whether the request must name the type of its body. Official back-end SDKs sent none before 2023. But
+ * a page of another origin can make a browser send other types without a preflight (RFC 9110 §8.3), so routes for
+ * browsers require it.
  * @throws {@link WireError} `invalid_request`, with a text in the manner of the original service: `field: message.`
  */
 export async function readBody<Body>(
@@ -37,10 +38,10 @@ export function readQuery<Query>(url: URL, schema: z.ZodType<Query>): Query {
   return check(schema, Object.fromEntries(entries));
 }
 
-/** Refuses texts that no field allows: with control characters besides tabs and line breaks, or with half a surrogate pair. */
+/** Refuses texts with control characters other than tabs and line breaks, or with half a surrogate pair. No field allows them. */
 function requireTexts(value: unknown): void {
   const rest = [value];
-  // Not by recursion: a body may be nested deeper than the stack.
+  // No recursion: a body may be nested deeper than the stack.
   while (rest.length) {
     const one = rest.pop();
     if (typeof one === 'string' && (/(?![\t\n\r])\p{Cc}/u.test(one) || !one.isWellFormed())) {

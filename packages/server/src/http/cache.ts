@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-/** Lets public documents be kept for five minutes, and be asked for by their hash. RFC 9110 §8.8.3. */
+/** Lets caches keep public documents for five minutes and revalidate them by ETag (RFC 9110 §8.8.3). */
 export async function cacheable(request: Request, response: Response): Promise<Response> {
   const body = await response.text();
   const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 27)}"`;

@@ -11,16 +11,16 @@ export interface Caller {
   session: Session;
 }
 
-/** What a route asks of the session that an access token names. */
+/** What a route requires of the session of an access token. */
 export interface SessionDemand {
-  /** Whether it must not have ended. An access token stays good for reading until it expires. */
+  /** Whether the session must still exist. Without this, an access token may read until it expires. */
   live: boolean;
   /** Whether its login must be recent. */
   recent: boolean;
 }
 
 /**
- * Finds who calls. Cookies are never read: a request of another site carries no credentials here.
+ * Returns the caller. Cookies are never read, so requests of other sites carry no credentials.
  *
  * @throws {@link WireError} `invalid_access_token`, also for a user or session that is gone; `user_not_active`; `operation_not_allowed` when
  * the login is not recent

@@ -10,8 +10,9 @@ interface ClientReader {
 }
 
 /**
- * Finds out who sent a request. `X-Forwarded-For` counts only as far as proxies that are known wrote it: it is read from its end, up to
- * the first address that is none of theirs. What is no address there (`unknown`) ends the search.
+ * Returns the address of the client. `X-Forwarded-For` is trusted only as far as trusted proxies wrote it: it is read
+ * from its end to the first address that is not one of theirs. Anything else than an address, such as `unknown`, ends
+ * the search.
  */
 export function createClientReader(trusted: BlockList): ClientReader {
   const addresses = new WeakMap<Request, string>();
@@ -38,7 +39,7 @@ export function createClientReader(trusted: BlockList): ClientReader {
   };
 }
 
-/** Reads an address as proxies write it: with a port, in brackets, mapped to IPv6. Words and anything else are no address. */
+/** Reads an address as proxies write it: with a port, in brackets, or mapped to IPv6. Returns nothing for other text. */
 function readAddress(text: string): string | undefined {
   const [, bracketed, plain = text] = /^"?(?:\[([^\]]*)\]|(\d[\d.]+))(?::\d+)?"?$/.exec(text.trim()) ?? [];
   const address = (bracketed ?? plain).trim().replace(/%.*$/, '');
@@ -53,7 +54,7 @@ function mapped(address: string): string | undefined {
   return [high >> 8, high & 255, low >> 8, low & 255].join('.');
 }
 
-/** Of IPv6 the first 64 bits: whoever has one address there has them all. */
+/** The first 64 bits of an IPv6 address: one client has all addresses of such a network. */
 function network(ip: string): string {
   if (!isIPv6(ip)) return ip;
   const [a = 0, b = 0, c = 0, d = 0] = groupsOf(ip);

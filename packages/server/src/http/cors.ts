@@ -10,8 +10,8 @@ import type { HttpEnvironment } from './routes.ts';
 const allowedHeaders = ['authorization', 'content-type', 'passage-version', 'passage-element-version'];
 
 /**
- * Pages of the app's origins may call the Auth API; those of others may not even change anything. The Management API is not
- * for pages. Of an app that does not exist every page may read that it does not.
+ * Pages of the app's origins may call the Auth API. Requests of other pages that change something are refused. The
+ * Management API has no CORS. If an app does not exist, every page may read that.
  */
 export function addCors(hono: Hono<HttpEnvironment>, service: Service): void {
   const hint = createHints(service);

@@ -3,12 +3,12 @@ import type { Service } from '../service.ts';
 /** Least time between two hints of a kind, in milliseconds. */
 const pause = 60_000;
 
-/** Most kinds that are remembered. Strangers choose origins, so there may be any number of them. */
+/** Most kinds to remember. Strangers choose the origins, so their number has no bound. */
 const bound = 100;
 
 /**
  * Returns a function that warns the operator of a likely mistake in the configuration, at most once a minute for each
- * subject: the requests that show it may come by the thousand.
+ * subject: thousands of requests may show the same mistake.
  */
 export function createHints({ options, clock }: Service) {
   const last = new Map<string, number>();

@@ -12,7 +12,7 @@ const patience = 9_000;
 /** An open port. */
 export interface Listener {
   readonly port: number;
-  /** Answers what is under way and on its way, then closes the port. Takes less than ten seconds. */
+  /** Answers requests under way and those still arriving, then closes the port. Takes less than ten seconds. */
   close(): Promise<void>;
 }
 
@@ -40,14 +40,14 @@ export async function openListener(
     res.once('close', () => {
       underWay -= 1;
     });
-    // Clients are told to go, instead of having the connection cut below their next request.
+    // Clients are told to close the connection, so that it is not cut under their next request.
     if (closing) res.setHeader('Connection', 'close');
     handler(req, res);
   });
   server.on('connection', () => {
     lastSign = Date.now();
   });
-  // Slow headers and bodies hold a socket for this long and no longer.
+  // A client that sends headers or a body slowly can hold a socket only this long.
   server.headersTimeout = 10_000;
   server.requestTimeout = 30_000;
   await new Promise<void>((resolve, reject) => {

@@ -5,13 +5,13 @@ import { collectBody } from './body.ts';
 import { requestIdHeader } from './requestid.ts';
 
 type MountedRequest = IncomingMessage & {
-  /** Path before Express and Nest took the mount path off. */
+  /** Path before Express or Nest removed the mount path. */
   originalUrl?: string;
-  /** What a body parser left, when one ran before. */
+  /** Body, if a body parser ran before. */
   body?: unknown;
 };
 
-/** What answers a request, given whose connection it came by. */
+/** Answers a request, given the address of its connection. */
 type Fetch = (request: Request, connection: { remoteAddress: string | undefined }) => Promise<Response>;
 
 /**
@@ -75,7 +75,7 @@ async function readBody(req: MountedRequest): Promise<string | Uint8Array | unde
   return bytes.byteLength > 0 ? bytes : parsedBody(req.body);
 }
 
-/** Express 4 gives `{}` and Express 5 nothing for a body that no parser wanted. */
+/** For a body that no parser took, Express 4 gives `{}` and Express 5 nothing. */
 function parsedBody(body: unknown): string | Uint8Array | undefined {
   if (body === undefined || body === null) return undefined;
   if (typeof body === 'string' || body instanceof Uint8Array) return body;

@@ -109,7 +109,7 @@ function queryParameters({ query }: Route, schemas: Json): Json[] {
   }));
 }
 
-/** Returns a schema; what has a name goes into `schemas` and is referred to. */
+/** Returns a schema. Named ones go into `schemas` and are referenced. */
 function schemaOf(schema: z.ZodType, schemas: Json, io: 'input' | 'output'): Json {
   const whole = z.toJSONSchema(schema, { io, unrepresentable: 'any' });
   const text = JSON.stringify(whole).replaceAll('#/$defs/', '#/components/schemas/');

@@ -2,7 +2,7 @@ import { WireError } from '../errors.ts';
 import type { Service } from '../service.ts';
 import { translate } from '../storage/failure.ts';
 
-/** Turns whatever went wrong into an answer that says nothing of it. The log gets the details. */
+/** Turns any error into an answer without its details, which go to the log. */
 export function refuse(service: Service, error: unknown): WireError {
   const refusal = error instanceof WireError ? error : explain(service, error as Error & { code?: unknown });
   service.metrics.refusals.inc({ code: refusal.code });

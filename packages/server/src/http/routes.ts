@@ -28,7 +28,7 @@ interface RouteDescription<Body, Query, Answer> {
   summary: string;
   /** `key`: API key of the app. `user`: access token of a user. */
   access: 'public' | 'user' | 'key' | 'optional key';
-  /** Whether the route changes what lets the user in: their login must be recent. */
+  /** Whether the route changes a credential or an address: the login must then be recent. */
   credentials?: boolean;
   body?: z.ZodType<Body>;
   query?: z.ZodType<Query>;
@@ -38,9 +38,9 @@ interface RouteDescription<Body, Query, Answer> {
   answer?: z.ZodType<Answer>;
   /** Whether caches may keep the answer for five minutes. */
   cacheable?: boolean;
-  /** Whether the server does not offer the route: all it answers are refusals. */
+  /** Whether the server does not offer the route and always refuses it. */
   absent?: boolean;
-  /** Whether strict enumeration hides how long its answer took, since that may tell whether an address is known. */
+  /** Whether strict enumeration levels the time of the answer, which could tell whether an address is known. */
   leveled?: boolean;
   /** Statuses of refusals, besides 404 for the app and 500. */
   errors?: readonly number[];
@@ -103,13 +103,13 @@ async function answer(
   const authorization = context.req.header('authorization');
   let { client } = context.var;
   const managed = one.access === 'key' || one.access === 'optional key';
-  // The official Ruby SDK 0.7 sends a scheme with nothing after it where it has no key.
+  // The official Ruby SDK 0.7 sends a scheme without a value if it has no key.
   const given = authorization !== undefined && !/^bearer *$/i.test(authorization);
   if (one.access === 'key' || (one.access === 'optional key' && given)) {
     const id = await requireKey(service, app, authorization, client);
     client = { ...client, actor: { kind: 'api_key', id } };
   }
-  // Only what reads may go on with a session that has ended.
+  // A session that has ended may only read.
   const demand = { live: one.method !== 'GET', recent: one.credentials ?? false };
   const caller = one.access === 'user' ? await requireCaller(service, app, authorization, demand) : undefined;
   const request = {

@@ -1,5 +1,5 @@
 /**
- * Shapes on the wire. Requests are validated by them, handlers are typed by them, and the OpenAPI document is made of them.
+ * Shapes on the wire. They validate requests, type the handlers, and make up the OpenAPI document.
  *
  * @module
  */
@@ -15,7 +15,7 @@ const webauthnType = z.enum(['passkey', 'security_key', 'platform']);
 const language = z.enum(languages);
 export const metadata = z.record(z.string(), z.unknown());
 
-/** Identifiers are checked by hand, for their messages; this only bounds them. */
+/** Identifiers are checked elsewhere, for their error texts. This only bounds their length. */
 const text = z.string().max(1_000);
 
 export const device = z

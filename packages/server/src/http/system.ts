@@ -15,7 +15,7 @@ export function isSystemPath(path: string): boolean {
   return /^\/(?:livez|readyz|metrics|api\/v1\/openapi\.json)$/.test(path) || path === relatedOriginsPath;
 }
 
-/** Adds the routes for those who run the server. */
+/** Adds the routes for operators. */
 export function addSystemRoutes(
   hono: Hono<HttpEnvironment>,
   service: Service,

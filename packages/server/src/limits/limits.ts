@@ -4,7 +4,7 @@ import { report } from '../events/record.ts';
 import type { RateLimit, RateLimits } from '../options.ts';
 import type { Service } from '../service.ts';
 
-/** Who is behind what is counted, for the warning that a limit is reached. */
+/** Who is counted, for the warning that a limit is reached. */
 interface Suspect {
   ip?: string | undefined;
   user?: string | null | undefined;
@@ -17,7 +17,7 @@ interface Counter {
 }
 
 /**
- * Counts one more, and refuses when that is one too many.
+ * Counts one more, and refuses if the limit is exceeded.
  *
  * @param subject What is counted; `undefined` (an IP address that is not known) counts nothing. For limits by IP it is the network.
  * @throws {@link WireError} `too_many_requests`
@@ -44,7 +44,7 @@ export async function countUp(
   }
 }
 
-/** Does the work of `countUp` and refuses nothing: for decoys, which must take as long. */
+/** Does the work of `countUp` and refuses nothing, so that decoys take as long. */
 export async function tally(
   service: Service,
   limit: keyof RateLimits,
@@ -54,7 +54,7 @@ export async function tally(
   for (const counter of countersOf(service, limit, appId, subject)) await increment(service, counter);
 }
 
-/** Refuses when the count is used up, without counting. @throws {@link WireError} `too_many_requests` */
+/** Refuses if the limit is used up, without counting. @throws {@link WireError} `too_many_requests` */
 export async function checkLimit(
   service: Service,
   limit: keyof RateLimits,
@@ -67,7 +67,7 @@ export async function checkLimit(
   }
 }
 
-/** Takes what there is once in the window of a limit. @returns False when it was taken before. */
+/** Uses up what a window of a limit allows once. @returns False if it was used up before. */
 export async function takeOnce(
   service: Service,
   limit: keyof RateLimits,
@@ -110,7 +110,7 @@ function countersOf(
   const rule = service.options.rateLimits?.[limit];
   if (!rule || subject === undefined) return [];
   const counters = [{ id: service.secrets.hash('limit', limit, appId, subject), rule }];
-  // Whoever has a /48 has 65,536 networks of the size that is counted.
+  // The owner of a /48 has 65,536 networks of the size that is counted.
   const site = limit.endsWith('PerIp')
     ? /^([\da-f]+:[\da-f]+:[\da-f]+):[\da-f]+::\/64$/.exec(subject)?.[1]
     : undefined;
@@ -123,7 +123,7 @@ function countersOf(
 async function increment(service: Service, { id, rule }: Counter): Promise<{ count: number; wait: number }> {
   const now = service.clock();
   const end = now + rule.window * 1000;
-  // An end beyond the window was written while the clock was ahead, or while the window was longer.
+  // An end beyond the window was written by a clock that was ahead, or for a longer window.
   const over = sql<boolean>`limits.resets_at <= ${now} or limits.resets_at > ${end}`;
   const row = await service.db
     .insertInto('limits')

@@ -32,8 +32,8 @@ export async function signAccessToken(
 }
 
 /**
- * Checks an access token of the app: signature, issuer, audience, times, subject. Not whether its user still exists, or its
- * session has ended.
+ * Checks an access token of the app: signature, issuer, audience, times, subject. Not checked: whether its user still
+ * exists and its session has not ended.
  *
  * @throws {@link WireError} `invalid_access_token`
  */

@@ -1,12 +1,13 @@
 /**
- * What ends what a user holds. `docs/security.md` has the table; nothing else deletes sessions or pending secrets of a user.
+ * Ends sessions and pending secrets of users. `docs/security.md` has the table of what ends what. No other code
+ * deletes them.
  *
  * @module
  */
 import type { Queries } from '../storage/database.ts';
 import type { Flag, LinkRow } from '../storage/schema.ts';
 
-/** Ends every session of a user and all that is pending. The user must be locked. */
+/** Ends all sessions, codes, links and ceremonies of a user. The user must be locked. */
 export async function endAll(trx: Queries, appId: string, userId: string, now: number): Promise<void> {
   await endSessions(trx, appId, userId);
   await endPending(trx, appId, userId, now);
@@ -34,7 +35,7 @@ export async function endSessions(
  * Ends codes, links of both APIs and begun ceremonies of a user. The user must be locked. A passkey login without an identifier is
  * nobody's until its answer, which is then held against the time of this end.
  *
- * @param except Hash of the ID of a link that stays: the one that causes the end.
+ * @param except Hash of the ID of the link that causes the end, which stays.
  * @param source Ends the links that were made for these only. Default is all.
  */
 export async function endPending(

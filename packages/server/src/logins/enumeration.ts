@@ -16,8 +16,8 @@ import {
 } from './signup.ts';
 
 /**
- * Returns who a code or link is for. Strictly, registering an address that has an account logs its owner in, and logging in to none
- * sends nothing and says so to nobody: then there is no user.
+ * Returns the user of a code or link. With strict enumeration, registering a known address logs its owner in, and a
+ * login to an unknown address sends nothing and has no user.
  *
  * @throws {@link WireError} as `registerUser` and `requireKnownUser` do; strictly only `operation_not_allowed`
  */
@@ -40,7 +40,7 @@ export async function resolveUser(
   return user?.status === 'inactive' ? undefined : user;
 }
 
-/** Looks a user up for a visitor. Strictly, nobody is ever found. */
+/** Looks a user up for a visitor. With strict enumeration, nobody is found. */
 export async function lookUpUser(
   service: Service,
   app: App,
@@ -50,7 +50,8 @@ export async function lookUpUser(
 }
 
 /**
- * Returns who a visitor registers as, before the address is proven. Strictly, it is a decoy where the address has an account.
+ * Returns the user that a visitor registers as, before the address is proven. With strict enumeration, a known
+ * address gets a decoy.
  *
  * @throws {@link WireError} as `registerUser` does
  */
@@ -70,8 +71,8 @@ export async function resolveRegistrant(
 }
 
 /**
- * Returns the user of an address, and makes a pending one where there is none. Either way the same statements run and something is
- * written, so that the time says nothing.
+ * Returns the user of an address, and makes a pending one if there is none. Either way the same statements run and
+ * something is written, so that the time tells nothing.
  *
  * @throws {@link WireError} `operation_not_allowed`
  */
@@ -98,8 +99,8 @@ async function registerAlike(
 }
 
 /**
- * Returns who may answer a login by passkey, with which ones, and the user as the visitor may see them. Strictly, the answer for an
- * address looks the same whether it is known or not, with passkeys or without.
+ * Returns whose passkeys may answer a login, which ones, and the user as the visitor may see them. With strict
+ * enumeration, the answer looks the same whether or not the address is known and has passkeys.
  *
  * @throws {@link WireError} `user_not_found`, `user_not_active` and `user_has_no_passkeys`, none of them strictly
  */
@@ -114,15 +115,15 @@ export async function resolvePasskeys(service: Service, app: App, identifier: Id
 async function resolvePasskeysAlike(service: Service, app: App, identifier: Identifier) {
   const user = await findUserByIdentifier(service.db, app.id, identifier);
   const devices = await listDevices(service.db, app.id, user?.id ?? '');
-  // Also read when they are not needed: a decoy takes as long as the truth.
+  // Read even if they are not needed, so that a decoy takes as long as a real user.
   const decoys = await decoyCredentials(service, app, identifier.value);
   const credentials = devices.length ? devices : decoys;
   return { userId: user && devices.length ? user.id : null, credentials, user: null };
 }
 
 /**
- * Returns a user that does not exist, the same one each time: what strict look-ups answer for an address that has an account, so
- * that it looks like one that has none.
+ * Returns a user that does not exist, the same one each time. Strict look-ups answer it for a known address, which
+ * then looks unknown.
  */
 function decoyUser(service: Service, app: App, { channel, value }: Identifier): UserRow {
   return {
@@ -156,7 +157,8 @@ function decoyId(service: Service, app: App, value: string): string {
 }
 
 /**
- * Passkeys that an unknown address pretends to have, the same ones each time (WebAuthn Level 3 §14.6.2): as many as some user of the app
+ * Invented passkeys of an unknown address, the same ones each time (WebAuthn Level 3 §14.6.2): as many as some user
+ * of the app
  * has, with IDs as long and the same transports. The address picks that user, so that addresses differ as users do.
  */
 async function decoyCredentials(service: Service, app: App, value: string) {
@@ -168,7 +170,7 @@ async function decoyCredentials(service: Service, app: App, value: string) {
   }));
 }
 
-/** IDs of users are random, so the next one after a random text is anybody's, and mostly the same when others come or go. */
+/** User IDs are random, so the next ID after a random text is that of a random user. It mostly stays the same when users come or go. */
 async function findModel(service: Service, app: App, value: string): Promise<string> {
   const users = service.db
     .selectFrom('devices')
@@ -190,12 +192,13 @@ function decoyText(service: Service, app: App, value: string, index: number, len
   return Buffer.from(text.slice(0, length), 'base64url').toString('base64url');
 }
 
-/** Least time of an answer that strict enumeration levels, and the most that chance adds to it, in milliseconds. */
+/** Least time of an answer that strict enumeration levels, and the most that is added to it at random, in milliseconds. */
 const [leastTime, mostChance] = [50, 25];
 
 /**
- * Does some work, and strictly takes a time for it that chance decides: known and unknown addresses run the same statements,
- * but the database does not take the same time for them. Under a load that makes the work itself longer, the time tells again.
+ * Does some work. With strict enumeration, a random delay levels its time: known and unknown addresses run the same
+ * statements, but the database takes different times for them. If load makes the work itself longer, the time differs
+ * again.
  */
 export async function levelTime<T>(service: Service, work: () => Promise<T>): Promise<T> {
   if (!service.options.strict) return work();

@@ -17,7 +17,7 @@ import { requireMethod } from './signup.ts';
 
 /** What a new link is to do. */
 export interface LinkRequest {
-  /** Nobody for a decoy, which nothing opens. */
+  /** Absent for a decoy, which cannot be opened. */
   userId: string | undefined;
   to: Identifier;
   type: LinkRow['type'];
@@ -29,9 +29,9 @@ export interface LinkRequest {
   /** Page that opens it: a path, which may have a query and a fragment. Default is the app's `loginUrl`. */
   path?: string | undefined;
   redirectUrl?: string | undefined;
-  /** Session that asks to prove an address. */
+  /** Session that asked to prove an address. */
   sessionId?: string | undefined;
-  /** Address of the same channel that the user has now. */
+  /** The user's present address of the same channel. */
   address?: string | null | undefined;
 }
 
@@ -43,7 +43,7 @@ export interface Link {
   expiresAt: number;
 }
 
-/** Makes a link. Id and secret are kept as hashes: each of them can log somebody in. */
+/** Makes a link. ID and secret are stored as hashes, because each of them can log somebody in. */
 export async function createLink(
   service: Service,
   queries: Queries,
@@ -92,7 +92,7 @@ export async function createLink(
   return { id, secret, url, redirectUrl, expiresAt };
 }
 
-/** Links are somebody's, codes may be nobody's: such a row takes as long to write, and no code has its ID. */
+/** Links must have a user, codes need not. So a decoy is a code without a user: it takes as long to write, and its ID cannot be used. */
 async function insertDecoy(
   queries: Queries,
   own: Omit<CodeRow, 'user_id' | 'code_hash' | 'attempts'>,
@@ -112,7 +112,7 @@ function linkUrl(
   secret: string,
 ): string {
   const url = new URL(path || settings.loginUrl, settings.authOrigin);
-  // The login page of this server is that of all its apps.
+  // All apps share this server's login page.
   if (url.origin === options.origin && url.pathname === `${options.basePath}/login`) {
     url.searchParams.set('app', id);
   }
@@ -126,13 +126,12 @@ export function requireLinkPath(path: string | undefined): void {
     throw new WireError('invalid_request', 'magic_link_path: must be a relative URL.');
 }
 
-/** What uses a link up: opening it, or polling for it after it was opened. Each happens once. */
+/** How a link is used: it is opened, or polled for after it was opened. Each works once. */
 type Use = 'activated_at' | 'claimed_at';
 
 /**
- * Returns the page that a link opens which a visitor asks for: the mail goes to somebody else, perhaps, so the visitor can
- * only choose among the app's own pages. Official front ends send the whole address of their page, of which query and
- * fragment are left out.
+ * Returns the page that a visitor's link opens. The mail may go to somebody else, so visitors can only choose among
+ * the app's own pages. Official front ends send the whole address of their page; its query and fragment are dropped.
  *
  * @throws {@link WireError} `invalid_request` for a path that the app does not list
  */
@@ -150,7 +149,7 @@ function pathOf(text: string): string {
 }
 
 /**
- * Opens a link: it is good once, and two that come at the same moment log in once.
+ * Opens a link. It works once, also if two requests arrive at the same moment.
  *
  * @throws {@link WireError} `magic_link_not_found` also for one that was used, has expired or is void
  */
@@ -165,13 +164,13 @@ export async function activateLink(
 }
 
 /**
- * Gives tokens to the device that asked for a link, once, after it was opened elsewhere.
+ * Returns tokens to the device that asked for a link, once, after the link was opened elsewhere.
  *
  * @throws {@link WireError} `magic_link_not_found`
  */
 export async function claimLink(service: Service, app: App, id: string, client: Client): Promise<AuthResult> {
   const link = await findLink(service, app, 'id_hash', service.secrets.hash('link id', id));
-  // Before anything else: nobody learns by the time whether the link is a decoy.
+  // Checked first, so that the time does not tell whether the link is a decoy.
   if (link.activated_at === null) throw new WireError('magic_link_not_found');
   return useLink(service, app, link, 'claimed_at', client);
 }
@@ -195,7 +194,7 @@ async function findLink(
 function useLink(service: Service, app: App, link: LinkRow, use: Use, client: Client): Promise<AuthResult> {
   if (link.source === 'visitor' && link.type === 'verify_identifier')
     return verifyAddress(service, app, link, use, client);
-  // Links of the back end are its way to invite and to recover, whatever visitors may use.
+  // The back end may send links even if visitors may not: it invites and recovers users with them.
   if (link.source === 'visitor') requireMethod(app, 'magicLink');
   return logIn(service, app, async (trx) => {
     const user = await takeLink(service, trx, link, use);
@@ -214,10 +213,10 @@ function useLink(service: Service, app: App, link: LinkRow, use: Use, client: Cl
 }
 
 /**
- * Makes an address the user's who asked for that. It is no login: whoever opens the link may be somebody else, so the answer has an
- * access token of the session that asked, and no refresh token.
+ * Gives an address to the user who asked to prove it. This is not a login: somebody else may have opened the link. So
+ * the answer has an access token of the session that asked, and no refresh token.
  *
- * @throws {@link WireError} `magic_link_not_found` also when that session has ended or the user has another address by now
+ * @throws {@link WireError} `magic_link_not_found` also if that session has ended or the user's address has changed
  */
 async function verifyAddress(
   service: Service,
@@ -246,7 +245,7 @@ async function verifyAddress(
   };
 }
 
-/** Uses a link up, with its user locked. */
+/** Marks a link as used. Its user is locked. */
 async function takeLink(service: Service, trx: Queries, link: LinkRow, use: Use): Promise<UserRow> {
   const now = service.clock();
   const user = await lockUser(trx, link.app_id, link.user_id);

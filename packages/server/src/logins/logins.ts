@@ -10,14 +10,14 @@ import { type Proof, proveByLogin } from './proof.ts';
 import { type AuthResult, openSession, type SessionStart } from './sessions.ts';
 import { isUnfinishedSignup, requireSignup } from './signup.ts';
 
-/** How somebody proved who they are. */
+/** How a user logged in. */
 export interface Login {
   user: UserRow;
   client: Client;
-  /** Event to write down. */
+  /** Event to record. */
   event: EventName;
   redirectUrl?: string | undefined;
-  /** Code or link that came back; absent for a passkey. */
+  /** The code or link that was used; absent for a passkey. */
   proof?: Proof;
   session: SessionStart;
 }
@@ -25,8 +25,8 @@ export interface Login {
 /**
  * Logs a user in: counts the login, activates a pending user, opens a session.
  *
- * @param prove Locks the user, uses up the proof and says who it is of. It shares the transaction, so that proof and login count together
- * or not at all.
+ * @param prove Locks the user, uses up the proof and returns its user. It runs in the same transaction, so that proof
+ * and login succeed or fail together.
  * @throws {@link WireError} `user_not_active`, and whatever `prove` throws
  */
 export async function logIn(

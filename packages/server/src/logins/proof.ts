@@ -1,5 +1,6 @@
 /**
- * Who owns an account: whoever first proves one of its addresses. What others made before that ends. `docs/security.md` has the rules.
+ * Decides who owns an account: whoever first proves one of its addresses. Passkeys and sessions that others made
+ * before then end. `docs/security.md` has the rules.
  *
  * @module
  */
@@ -12,27 +13,28 @@ import type { Channel, LoginAction, SessionRow, UserRow, UserTable } from '../st
 import { omitFields } from '../users/metadata.ts';
 import { endPending, endSessions } from './endings.ts';
 
-/** A code or link that came back. */
+/** A code or link that was used. */
 export interface Proof {
   channel: Channel;
   action: LoginAction;
-  /** Hash of the ID of the link that came back, which the device that asked for it may still claim. */
+  /** Hash of the ID of the link, which the device that asked for it may still claim. */
   linkHash?: string;
 }
 
-/** What a login by code or link means. */
+/** Result of a login by code or link. */
 export interface Proven {
-  /** Whether it proves who the user is. */
+  /** Whether it proves an address of the user. */
   proven: boolean;
-  /** What the user lost. */
+  /** What was removed from the account. */
   removed: Removed[];
-  /** The user as they are by now. */
+  /** The user after the login. */
   user: UserRow;
 }
 
 /**
- * Takes note of a login by code or link. The first that proves an address ends everything that was made under no proof. The user must be locked.
- * A login proves nothing by an address that a visitor without proof added to one of the back end.
+ * Records a login by code or link. The first one that proves an address removes everything that was made without
+ * proof. The user must be locked. An address that a visitor added without proof to a user of the back end proves
+ * nothing.
  */
 export async function proveByLogin(
   service: Service,
@@ -52,7 +54,7 @@ export async function proveByLogin(
   const sessions = await endSessions(trx, app.id, user.id, { proven: 0 });
   await endPending(trx, app.id, user.id, service.clock(), { except: linkHash, source: 'visitor' });
   const address = user[other] !== null && user[`${other}_open`] === 1 ? other : undefined;
-  // Whoever finishes a sign-up by its code keeps what they entered a moment ago.
+  // A visitor who finishes a sign-up by its code keeps what they entered.
   const finishes = action === 'register' && user.login_count === 0;
   const metadata = finishes ? user.metadata : omitFields(user.metadata, user.open_metadata);
   const changed = await change(trx, user, {
@@ -84,10 +86,11 @@ export async function proveByLogin(
 }
 
 /**
- * Takes note of a link that a session of the user asked for: whoever has both the session and every address of the account made all
- * that is in it, so nothing is removed. The user must be locked and have the address by now.
+ * Records a link that a session of the user asked for. Its user has the session and all addresses of the account, so
+ * nothing is removed. The user must be locked and must already have the address.
  *
- * An address that is added while another one of the account is unproven proves nothing yet: the other may be somebody else's.
+ * While another address of the account is unproven, an added address proves nothing: the other one may belong to
+ * somebody else.
  */
 export async function proveBySession(
   service: Service,

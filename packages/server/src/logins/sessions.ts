@@ -19,7 +19,7 @@ export interface AuthResult {
 /** How a session began. */
 export interface SessionStart {
   method: SessionRow['method'];
-  /** Passkey that opens it. */
+  /** Passkey that opened it. */
   deviceId?: string | undefined;
   /** Whether an address of the user was proven by this login, or before by whoever made its passkey. Default is no. */
   proven?: boolean | undefined;
@@ -27,7 +27,7 @@ export interface SessionStart {
   refreshable?: boolean | undefined;
 }
 
-/** Opens a session: without refresh tokens it lives as long as its access token. The user must be locked. */
+/** Opens a session. Without refresh tokens it lasts as long as its access token. The user must be locked. */
 export async function openSession(
   service: Service,
   trx: Queries,
@@ -110,8 +110,8 @@ export async function requireLiveSession(
 }
 
 /**
- * Exchanges a refresh token for new tokens. It is good once. For `refreshReuseInterval` seconds after its use the same successor is
- * given again, as long as that one was not used itself; later use ends the session.
+ * Exchanges a refresh token for new tokens. It works once. For `refreshReuseInterval` seconds it returns the same
+ * successor again, unless that one was used. Later use ends the session.
  *
  * @see RFC 9700 §4.14.2
  * @throws {@link WireError} `invalid_refresh_token`, `user_not_active`
@@ -125,7 +125,7 @@ export async function refresh(
   if (!app.settings.refreshEnabled) throw new WireError('invalid_refresh_token');
   // Read first: inside the transaction it would wait for a connection while holding one.
   const key = await service.keys.signing(app.id);
-  // The transaction ends well even when the token is refused, for the end of the session has to be kept.
+  // The transaction commits even if the token is refused, so that the end of the session is stored.
   const result = await service.db.transaction().execute(async (trx) => {
     const session = await lockSession(service, trx, app, token);
     if (!session) return 'invalid_refresh_token';
@@ -160,7 +160,7 @@ export async function refresh(
   };
 }
 
-/** Finds the session of a refresh token. Uses of its tokens at the same moment, and its end, wait for each other. */
+/** Finds the session of a refresh token and locks it, so that concurrent uses of its tokens, and its end, wait for each other. */
 async function lockSession(
   service: Service,
   trx: Queries,
@@ -178,7 +178,7 @@ async function lockSession(
     .executeTakeFirst();
 }
 
-/** Uses a refresh token up. Its successor is derived from it, so that it can be given again without being stored. */
+/** Marks a refresh token as used. Its successor is derived from it, so it can be returned again without being stored. */
 async function takeSuccessor(service: Service, trx: Queries, app: App, session: SessionRow, token: string) {
   const now = service.clock();
   const successor = service.secrets.hash('refresh successor', token);
@@ -190,7 +190,7 @@ async function takeSuccessor(service: Service, trx: Queries, app: App, session: 
     return insertRefreshToken(service, trx, app, session, successor);
   }
   const interval = app.settings.refreshReuseInterval * 1000;
-  // Of another process, whose clock may be ahead: without an interval that must not matter.
+  // Another process with a clock ahead may have written it. Without an interval, that must not matter.
   if (interval === 0 || now >= used.used_at + interval) return 'reused';
   const next = await findRefreshToken(service, trx, successor);
   return next?.used_at === null ? refreshView(successor, next.expires_at) : 'reused';

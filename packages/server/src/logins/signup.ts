@@ -16,7 +16,7 @@ export function requireMethod(app: App, method: 'passkeys' | 'otp' | 'magicLink'
 export type Entered = Pick<UserRow, 'metadata' | 'open_metadata'>;
 
 /**
- * Returns the user that a visitor registers as, and makes a pending one where there is none.
+ * Returns the user that a visitor registers as, and makes a pending one if there is none.
  *
  * @throws {@link WireError} when the address belongs to somebody who has logged in, or sign-up is closed
  */
@@ -39,7 +39,7 @@ export async function registerUser(
   return user;
 }
 
-/** Forgets what an earlier visitor entered into a sign-up, who may be somebody else. Once it is finished, nothing changes. */
+/** Removes what an earlier visitor, who may be somebody else, entered into an unfinished sign-up. */
 export async function replaceMetadata(
   service: Service,
   trx: Queries,
@@ -64,13 +64,13 @@ export async function replaceMetadata(
 }
 
 export function requireSignup(app: App): void {
-  // The official front end looks for the first two words.
+  // The official front end compares the first two words.
   if (!app.settings.publicSignup)
     throw new WireError('operation_not_allowed', 'Public signup is disabled for this app');
 }
 
 /**
- * Returns who a login is for.
+ * Returns the user of a login.
  *
  * @throws {@link WireError} `user_not_found`, `user_not_active`
  */
@@ -82,22 +82,22 @@ export async function requireKnownUser(service: Service, app: App, identifier: I
 }
 
 /**
- * Refuses a passkey for a user whom somebody else knows: one that the back end or an import made, and, where the app asks
- * for proof, everybody. They get in by code or link, and add a passkey then. A flag that says the address is verified does
- * not say that this visitor verified it.
+ * Refuses a first passkey for users that the back end or an import made and, if the app requires proof, for
+ * everybody. They log in by code or link, and add a passkey then. That an address is verified does not mean that this
+ * visitor verified it.
  *
  * @throws {@link WireError} `identifier_not_verified`, `invalid_request`, `user_not_active`
  */
 export function requireUnclaimed({ settings }: App, user: UserRow): void {
   if (user.status === 'inactive') throw new WireError('user_not_active');
-  // Somebody may have claimed the address by code or link since the ceremony began.
+  // Somebody may have proven the address by code or link since the ceremony began.
   if (user.status !== 'pending') throw new WireError('invalid_request', 'user: already exists.');
   if (settings.requireIdentifierVerification || !isUnfinishedSignup(user)) {
     throw new WireError('identifier_not_verified');
   }
 }
 
-/** True for a user whom nothing but a sign-up knows that never ended in a login. */
+/** True for a user who only exists through a sign-up that never ended in a login. */
 export function isUnfinishedSignup(user: UserRow): boolean {
   return user.origin === 'signup' && user.status === 'pending' && user.login_count === 0;
 }

@@ -85,7 +85,7 @@ async function createMagicLink(context: Context) {
   };
 }
 
-/** Finds whom the link is for: a user by id, or by an address, which makes a user where there is none. */
+/** Finds the user of the link by ID or address. An unknown address gets a new user. */
 async function requireRecipient({
   service,
   app,

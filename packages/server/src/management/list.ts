@@ -48,7 +48,7 @@ const sortable = [
 ] as const;
 
 const text = z.string().max(1_000);
-/** Given several times, all of them apply: a range has two ends. */
+/** Repeated filters all apply: a range has two ends. */
 const filterText = z.union([text, z.array(text).max(10)]).optional();
 const query = z.object({
   page: z.coerce.number().int().min(1).max(1_000_000_000).default(1),
@@ -91,10 +91,10 @@ export const listRoutes: Route[] = [
 ];
 
 async function listUsers({ service, app, query }: RequestContext<Query, unknown> & { query: Query }) {
-  // The second that is running belongs to the page too.
+  // The current second belongs to the page, too.
   const createdBefore = query.created_before ?? Math.floor(service.clock() / 1000) + 1;
   const order = readOrder(query.order_by);
-  // The plus keeps SQLite from walking the index of this column, to sort by another one afterwards.
+  // The plus keeps SQLite from using the index of this column and then sorting by another.
   const anchor = order[0]?.[0] === 'created_at' ? sql.ref<number>('created_at') : sql<number>`+created_at`;
   const matching = service.db
     .selectFrom('users')
@@ -109,12 +109,12 @@ async function listUsers({ service, app, query }: RequestContext<Query, unknown>
   for (const [column, direction] of order) page = page.orderBy(column, direction);
   const offset = (query.page - 1) * query.limit;
   const rows = await page
-    // In the direction of the last column, so that its index gives both.
+    // In the direction of the last column, so that one index serves both.
     .orderBy('id', order.at(-1)?.[1])
     .limit(query.limit)
     .offset(offset)
     .execute();
-  // A page that is not full is the last one: nothing has to be counted then.
+  // A page that is not full is the last one, so no count is needed.
   const isLast = rows.length < query.limit && (rows.length > 0 || query.page === 1);
   const filtered = names.some((name) => query[name] !== undefined);
   const count = isLast
@@ -136,19 +136,19 @@ async function listUsers({ service, app, query }: RequestContext<Query, unknown>
   };
 }
 
-/** How long the number of all users counts, in milliseconds. */
+/** How long the number of all users is cached, in milliseconds. */
 const countTime = 10_000;
-/** From how many users on counting takes long enough to be remembered. */
+/** Number of users from which on the count is cached. */
 const manyUsers = 10_000;
 
-/** Most counts that are remembered. */
+/** Most counts in the cache. */
 const countLimit = 1_000;
 
 const counts = new WeakMap<Service, Map<string, { total: number; readAt: number }>>();
 
 /**
- * Counts users without a filter. Of many, the number may be some seconds old: counting a million takes longer than reading
- * a page of them.
+ * Counts users without a filter. A large number may be some seconds old: counting a million users takes longer than
+ * reading a page of them.
  *
  * @param name What is counted: app, and the time before which its users were made.
  */
@@ -175,7 +175,7 @@ async function countUsers(matching: SelectQueryBuilder<Schema, 'users', unknown>
   return Number(total);
 }
 
-/** Reads `operator:value`, `<operator:value>` or a value that is to be equal. */
+/** Reads `operator:value`, `<operator:value>`, or a plain value, which means equality. */
 function condition(users: Users, name: Filter, given: string): Expression<SqlBool> {
   const { operators, read } = filters[name];
   const bare = /^<(\w+:.*)>$/s.exec(given)?.[1] ?? given;
@@ -189,7 +189,7 @@ function condition(users: Users, name: Filter, given: string): Expression<SqlBoo
   if (operator === 'eq')
     return compare(users, /^\s*\+/.test(String(value)) ? 'phone' : 'email', operator, value);
   const [email, phone] = [compare(users, 'email', operator, value), compare(users, 'phone', operator, value)];
-  // Not equal means that neither address is equal, an absent one included.
+  // Not equal means that neither address is equal, also if one is absent.
   const negative = operator === 'ne' || operator === 'not_like';
   return negative
     ? users.and([
@@ -215,14 +215,14 @@ function compare(
   return users(column, sign, whole(operator, value) as never);
 }
 
-/** Columns hold whole milliseconds: between two of them nothing is equal, and the nearer bound compares the same. */
+/** Columns hold whole milliseconds: no value lies between two of them, so the nearer bound gives the same result. */
 function whole(operator: Operator, value: string | number): string | number {
   if (typeof value === 'string' || Number.isInteger(value)) return value;
   if (operator === 'gt') return Math.floor(value);
   return operator === 'lt' ? Math.ceil(value) : -1;
 }
 
-/** `%` and `*` stand for any text, at the place where they are; a value without either is looked for anywhere. */
+/** `%` and `*` stand for any text. A value without either is looked for anywhere. */
 function likePattern(value: string): string {
   const escaped = value.replace(/[\\_]/g, '\\$&').replace(/\*/g, '%');
   return escaped.includes('%') ? escaped : `%${escaped}%`;
@@ -261,7 +261,7 @@ function links(base: string, query: Query, total: number) {
 
 function readInteger(value: string): number | undefined {
   const number = /^-?\d{1,10}$/.test(value) ? Number(value) : Number.NaN;
-  // Larger ones do not fit the column.
+  // Larger values do not fit the column.
   return Math.abs(number) < 2 ** 31 ? number : undefined;
 }
 

@@ -209,7 +209,8 @@ async function updateUser({ service, app, params, body, client }: RequestContext
     }
     const changed = await trx
       .updateTable('users')
-      // What only a sign-up knew is the back end's from now on: no stranger registers a passkey for it.
+      // A user of an unfinished sign-up belongs to the back end from now on, so that no stranger registers a passkey
+      // for it.
       .set({ ...changes, metadata, open_metadata, origin: 'back_end', updated_at: service.clock() })
       .where('app_id', '=', app.id)
       .where('id', '=', user.id)

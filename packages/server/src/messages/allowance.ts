@@ -1,5 +1,5 @@
 /**
- * How many codes and links may be sent.
+ * Limits of sent codes and links.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import type { App, Client, Service } from '../service.ts';
 import type { Identifier } from '../users/identifiers.ts';
 import { findUserByIdentifier } from '../users/users.ts';
 
-/** Counts what is asked for, whether there is anybody to send it to or not. @throws {@link WireError} `too_many_requests` */
+/** Counts a request for a code or link, whether or not it is sent. @throws {@link WireError} `too_many_requests` */
 export async function countMessage(
   service: Service,
   app: App,
@@ -23,11 +23,11 @@ export async function countMessage(
 }
 
 /**
- * Like `countMessage`, for a code or link that logs in. Once the address has used up its own, an IP address that its user has logged in from
- * gets one more, so that strangers cannot lock the user out.
+ * Like `countMessage`, for a code or link that logs in. Once the limit of the address is used up, an IP address from
+ * which its user has logged in gets one more message, so that strangers cannot lock the user out.
  *
- * @returns False when the request is to be answered as if the address were unknown: strictly, everybody gets the one more answer, and
- * only whom it is for the message.
+ * @returns False if the request must be answered as if the address were unknown. With strict enumeration, everybody
+ * gets one more answer, but only the user gets the message.
  * @throws {@link WireError} `too_many_requests`
  */
 export async function countLoginMessage(
@@ -41,7 +41,7 @@ export async function countLoginMessage(
     return true;
   } catch (refusal) {
     if (!(refusal instanceof WireError) || client.ip === undefined) throw refusal;
-    // The limits by IP and by app spare nobody.
+    // The limits by IP and by app have no exception.
     await checkLimit(service, 'messagesPerIp', app.id, client.ip);
     await checkLimit(service, 'messagesPerApp', app.id, sent);
     const user = await findUserByIdentifier(service.db, app.id, to);
@@ -52,13 +52,13 @@ export async function countLoginMessage(
   }
 }
 
-/** Whether the one more message was asked for from this IP address: its code may be tried although the address has used up its tries. */
+/** Whether this IP address asked for the extra message. Its code may be tried although the address has used up its tries. */
 export async function isSpared(service: Service, app: App, address: string, ip?: string): Promise<boolean> {
   return ip !== undefined && isTaken(service, 'messagesPerAddress', app.id, spareOf(address, ip));
 }
 
 /**
- * Counts a message for the app when one is sent. An unknown address uses nothing up, but does the same work.
+ * Counts a sent message for the app. An unknown address uses up no limit, but does the same work.
  *
  * @throws {@link WireError} `too_many_requests`
  */

@@ -3,7 +3,7 @@ import type { Language } from '../delivery/delivery.ts';
 /**
  * Returns the HTML document of an email. Every argument is plain text, and is escaped here.
  *
- * Styles stand at the elements because mail programs drop style sheets; the colors suit light and dark.
+ * Styles are inline because mail programs drop style sheets; the colors suit light and dark.
  */
 export function renderHtml(mail: {
   language: Language;
@@ -43,7 +43,7 @@ function codeBox(code: string): string {
   return `<p style="${style}">${escapeHtml(code)}</p>`;
 }
 
-// The address stands below the button too: some programs show no buttons, and a wary reader wants to see it.
+// The URL is also below the button: some programs show no buttons, and careful readers want to see it.
 function button({ url, label }: { url: string; label: string }): string {
   const style =
     'display:inline-block;padding:12px 24px;border-radius:8px;background:#3452d1;color:#ffffff;font-weight:600;text-decoration:none';

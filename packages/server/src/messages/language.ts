@@ -1,7 +1,7 @@
 import { type Language, languages } from '../delivery/delivery.ts';
 
 /**
- * Returns the language of a tag such as `pt-BR`, by its first part, or `undefined` when there is no text in it.
+ * Returns the language of a tag such as `pt-BR`, by its first part, or `undefined` if there are no texts in it.
  *
  * @see RFC 5646 §2.1
  */

@@ -15,9 +15,9 @@ export interface Post {
   secret: string;
   language: string | undefined;
   expiresAt: number;
-  /** Strictly, an address without account gets nothing, and that takes as long. */
+  /** With strict enumeration, an unknown address gets no message, and that takes as long. */
   decoy?: boolean | undefined;
-  /** Account that a link proves an address for. */
+  /** Account for which a link proves an address. */
   account?: UserRow | undefined;
 }
 
@@ -52,12 +52,12 @@ export async function post(
   const sent = deliver(service, message).catch(() => {
     throw new WireError('service_unavailable', 'The message could not be delivered', { retryAfter: 30 });
   });
-  // Strictly nobody waits, since that would tell whether there was a message to send.
+  // With strict enumeration the answer does not wait, because that would tell whether a message is sent.
   if (service.options.strict) sent.catch(() => undefined);
   else await sent;
 }
 
-/** Hands a message over. A failure is logged and thrown on. The end of the server waits for it. */
+/** Hands a message over. A failure is logged and rethrown. The end of the server waits for it. */
 export function deliver(service: Service, message: Message): Promise<void> {
   return track(service, send(service, message));
 }

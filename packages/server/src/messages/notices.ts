@@ -9,9 +9,9 @@ import type { Identifier } from '../users/identifiers.ts';
 import { deliver } from './messages.ts';
 import { renderNotice } from './render.ts';
 
-/** What is told besides the kind. */
+/** Details besides the kind. */
 interface NoticeDetails {
-  /** Visitor who did it. Leave it out for what the back end did. */
+  /** Visitor who caused it. Absent if the back end caused it. */
   visitor?: Client | undefined;
   /** New address, for `address_changed`. */
   address?: Identifier | undefined;
@@ -20,10 +20,10 @@ interface NoticeDetails {
 }
 
 /**
- * Tells a user what happened to their account: by mail, or by text message where they have no email address. Call it after the commit.
- * Never rejects: what cannot be sent is logged.
+ * Informs a user of a change to their account, by email, or by text message if they have no email address. Call it
+ * after the commit. Never rejects: failures are logged.
  *
- * @param user As it was before the change: of a changed address, the old one is told.
+ * @param user The user before the change: the old address gets the notice of a new one.
  */
 export async function notify(
   service: Service,

@@ -1,6 +1,6 @@
 /**
  * The texts of notices. `{app}` is the app's name, `{address}` a masked address, `{removed}` a list of `things`. They have no links:
- * users who learn to press one in such a mail will press a forged one.
+ * users who are used to links in such mails will open a forged one.
  *
  * @module
  */
@@ -247,7 +247,7 @@ export const noticeTexts: Record<Language, LanguageTexts> = {
     },
     address_changed: {
       subject: 'O endereço da sua conta em {app} foi alterado',
-      intro: 'A partir de agora, os códigos e as ligações da sua conta em {app} são enviados para {address}.',
+      intro: 'A partir de agora, os códigos e os links da sua conta em {app} são enviados para {address}.',
       sms: '{app}: a sua conta usa agora {address}. Não foi você? Avise-nos.',
     },
     passkey_added: {

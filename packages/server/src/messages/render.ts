@@ -14,7 +14,7 @@ export interface MessageContent {
   secret: string;
   /** Masked address of the account that asked, for `verify_identifier`. */
   account?: string | undefined;
-  /** How long the code or link is good, in seconds. */
+  /** How long the code or link is valid, in seconds. */
   ttl: number;
 }
 
@@ -67,7 +67,7 @@ export function renderNotice({ kind, channel, language, appName, notice }: Notic
   };
 }
 
-/** Returns what puts values into texts. What a value holds is never taken for a template. */
+/** Returns a function that puts values into texts. Placeholders in values are not replaced. */
 function filler(appName: string, values: Readonly<Record<string, string>>): (text: string) => string {
   // One line: the name goes into a header of the mail.
   const app = appName.replace(/[\p{Cc}\s]+/gu, ' ').trim();
@@ -75,7 +75,7 @@ function filler(appName: string, values: Readonly<Record<string, string>>): (tex
   return (text) => text.replace(/\{(\w+)\}/g, (_, name: string) => all[name] ?? '');
 }
 
-/** Names a span of time in the largest unit that it fills twice, or in minutes, rounded down: never longer than it is. */
+/** Names a span of time in the largest unit that it fills twice, or in minutes. It is rounded down, so that it never promises too much. */
 function duration(seconds: number, language: Language): string {
   const [unit, size] =
     seconds >= 2 * 86_400

@@ -25,7 +25,7 @@ export const texts: Record<Language, LanguageTexts> = {
     otp: {
       subject: 'Ihr Code für {app}',
       intro: 'Geben Sie diesen Code ein, um sich bei {app} anzumelden:',
-      sms: '{code} ist Ihr Code für {app}. Geben Sie ihn niemandem weiter.',
+      sms: '{code} ist Ihr Code für {app}. Geben Sie ihn an niemanden weiter.',
     },
     magic_link: {
       subject: 'Bei {app} anmelden',

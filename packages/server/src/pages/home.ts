@@ -5,7 +5,7 @@ import { page } from './page.ts';
  * Returns the document of `/`: whether this browser is logged in, and what can be done about it.
  *
  * @param path Path that the server lives below, without a trailing slash.
- * @param appId App to speak of when neither the address nor a token names one.
+ * @param appId App to show if neither the URL nor a token names one.
  */
 export function homeDocument(path: string, appId?: string) {
   return page(

@@ -5,7 +5,7 @@ import { page } from './page.ts';
  * Returns the document of `/login`. Its scripts fill in what depends on the app.
  *
  * @param path Path that the server lives below, without a trailing slash.
- * @param appId App to log in to when the address names none.
+ * @param appId App to log in to if the URL names none.
  */
 export function loginDocument(path: string, appId?: string) {
   return page(

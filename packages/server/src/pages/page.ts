@@ -6,13 +6,13 @@ export interface PageOptions {
   title: string;
   /** Script that fills in what depends on the app. */
   script: 'home.js' | 'login.js';
-  /** App that the page is about when neither its address nor a token names one. */
+  /** App of the page if neither its URL nor a token names one. */
   appId: string | undefined;
 }
 
 type Markup = ReturnType<typeof html>;
 
-/** Returns a document with one card: app, heading, what went wrong, and the steps, of which the script shows one. */
+/** Returns a document with one card: app, heading, error, and the steps, of which the script shows one at a time. */
 export function page({ path, title, script, appId = '' }: PageOptions, steps: Markup) {
   return html`<!doctype html>
 <html lang="en">

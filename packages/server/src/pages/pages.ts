@@ -16,7 +16,7 @@ import { loginDocument } from './login.ts';
 export interface PagesOptions {
   /** Path that the server lives below, without a trailing slash; empty at the root. */
   path: string;
-  /** Finds the app to speak of when nothing names one, which is clear only when there is just one. */
+  /** Finds the app to show if none is named, which works only if there is just one. */
   onlyApp(): Promise<string | undefined>;
 }
 
@@ -31,7 +31,7 @@ const scripts: Record<string, string> = {
   '/passage-redirect.js': redirectJs,
 };
 
-// The address may hold the secret of a link, so the document is kept nowhere and tells nobody where it is.
+// The URL may contain the secret of a link, so the page is not cached and sends no referrer.
 const documentHeaders = {
   'Cache-Control': 'no-store',
   'Content-Security-Policy':

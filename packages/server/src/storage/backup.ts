@@ -4,7 +4,7 @@ import { type Kysely, sql } from 'kysely';
 import type { DatabaseKind, Schema } from './schema.ts';
 
 /**
- * Copies a SQLite database that is in use to a new file, for nobody else to read.
+ * Copies a SQLite database that is in use to a new file that only this user can read.
  *
  * @throws TypeError for PostgreSQL, which has `pg_dump`
  * @throws Error if there is such a file, or it cannot be written
@@ -25,7 +25,7 @@ export async function backUp(
   }
 }
 
-/** SQLite fills a file that is empty. */
+/** SQLite writes into an empty file. */
 function create(file: string): void {
   try {
     closeSync(openSync(file, 'wx', 0o600));
@@ -40,7 +40,7 @@ function create(file: string): void {
   }
 }
 
-/** SQLite takes the files beside a database for its own. */
+/** SQLite would use files of these names beside the database. */
 async function requireApart(db: Kysely<Schema>, file: string): Promise<void> {
   const { rows } = await sql<{ file: string | null }>`select file from pragma_database_list`.execute(db);
   const database = rows[0]?.file;

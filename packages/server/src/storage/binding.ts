@@ -17,7 +17,7 @@ export async function requireSecret(queries: Queries, secrets: Secrets): Promise
   await checkSecret(queries, secrets);
 }
 
-/** @throws Error when the database was made with another secret, or bound to another one since */
+/** @throws Error when the database was made with another secret, or has been bound to another one since */
 export async function checkSecret(queries: Queries, secrets: Secrets): Promise<void> {
   const row = await queries
     .selectFrom('meta')

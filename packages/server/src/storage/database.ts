@@ -15,7 +15,7 @@ export type Queries = Kysely<Schema> | Transaction<Schema>;
 export interface Storage {
   readonly kind: DatabaseKind;
   readonly db: Kysely<Schema>;
-  /** Whose turn it is to do the scheduled work. */
+  /** The right to do the scheduled work. */
   readonly turn: Turn;
   /** Afterwards a SQLite file is the whole database, with no files beside it. */
   close(): Promise<void>;
@@ -77,13 +77,13 @@ async function openFile(location: string, use: Use): Promise<Storage> {
     if (use === 'visit') unlock();
     return { kind: 'sqlite', db, turn: onlyTurn, close };
   } catch (error) {
-    // What keeps it from closing well is told by the first error.
+    // The first error explains why it cannot close cleanly.
     await close().catch(() => undefined);
     throw error;
   }
 }
 
-/** Keeps a copy of the file beside it when there is something to migrate, unless that fails and nothing has changed. */
+/** Copies the file before a migration. If nothing was migrated after a failure, the copy is removed. */
 async function copyBefore(db: Kysely<Schema>, location: string, work: () => Promise<void>): Promise<void> {
   const pending = await listPending(db, 'sqlite');
   if (pending.length === 0) return work();
@@ -106,12 +106,13 @@ export function afterCommit(queries: Queries, action: () => void): void {
   else action();
 }
 
-/** How often a transaction is begun that the database breaks off. */
+/** How often an aborted transaction is tried. */
 const attempts = 3;
 
 /**
- * Runs transactions again that the database broke off for the sake of others, or that met a row which another had just made: they
- * left nothing behind, and the next attempt finds that row. So what a transaction does besides queries has to bear repetition.
+ * Retries transactions that the database aborted because of others, or that met a row which another had just
+ * inserted. They left nothing behind, and the next attempt finds that row. So everything else that a transaction does
+ * must be repeatable.
  */
 class Repeating extends Kysely<Schema> {
   override transaction(): TransactionBuilder<Schema> {

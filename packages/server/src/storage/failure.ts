@@ -31,11 +31,11 @@ const codes: readonly (readonly [RegExp, Failure])[] = [
   [/^(SELF_SIGNED_CERT_|DEPTH_ZERO_SELF_SIGNED_CERT|UNABLE_TO_|CERT_|ERR_TLS_)/, 'away'],
 ];
 
-/** Errors of connections that break, or take too long to be made, have no code. */
+/** Errors of broken connections and of connection timeouts have no code. */
 const broken =
   /^(timeout exceeded when trying to connect|Connection terminated|Client (has encountered a connection error|was closed))/;
 
-/** Tells what an error of the database means; `undefined` for any other error, which is a mistake of the server. */
+/** Returns what an error of the database means; `undefined` for any other error, which is a bug of the server. */
 export function failureOf(error: unknown): Failure | undefined {
   if (!(error instanceof Error)) return undefined;
   const { code, syscall } = error as NodeJS.ErrnoException;
@@ -44,7 +44,7 @@ export function failureOf(error: unknown): Failure | undefined {
   return codes.find(([pattern]) => pattern.test(code ?? ''))?.[1];
 }
 
-/** Tells whose fault an unexpected error is: of a database that is unavailable for a while, or of the server. */
+/** Returns the cause of an unexpected error: a database that is temporarily unavailable, or the server. */
 export function translate(error: unknown): WireError {
   return failureOf(error)
     ? new WireError('service_unavailable', undefined, { retryAfter: 5 })

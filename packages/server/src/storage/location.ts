@@ -4,15 +4,16 @@ export function isPostgres(location: string): boolean {
 }
 
 /**
- * A path must not look like the address of another database, an unexpanded variable or a list of parameters. Neither may have what
- * env files leave behind: quotes, blanks at the ends, carriage returns. One letter and a colon is a drive of Windows.
+ * A path must not look like the URL of another database, an unexpanded variable or a list of parameters. It must not
+ * have leftovers of env files: quotes, blanks at the ends, carriage returns. One letter and a colon is a drive of
+ * Windows.
  */
 export function isLocation(location: string): boolean {
   if (location === '' || /\p{Cc}|^["'\s]|["'\s]$/u.test(location)) return false;
   return isPostgres(location) || !/["']|^[\w.+-]{2,}:(?!memory:$)|^\w+=|\$[{(]|:\/\//.test(location);
 }
 
-/** Whether all parts of a PostgreSQL URL are what was meant: a special character of the password would end it elsewhere. */
+/** Whether a PostgreSQL URL is read as it was meant: a special character in the password would end it early. */
 export function isEncoded(location: string): boolean {
   if (!isPostgres(location)) return true;
   try {

@@ -5,13 +5,13 @@ import type { Queries, Storage } from './database.ts';
 import type { Schema } from './schema.ts';
 import type { Secrets } from './secrets.ts';
 
-/** Makes everything void that may have been used since a backup was taken. */
+/** Deletes everything that may have been used since a backup was taken. */
 export async function voidSecrets(queries: Queries): Promise<void> {
   for (const table of ['sessions', 'handshakes', 'codes', 'links'] as const)
     await queries.deleteFrom(table).execute();
 }
 
-/** Signing keys, which lie sealed with the secret. */
+/** Signing keys, which are encrypted with the secret. */
 interface SealedKeys {
   reseal(queries: Queries, next: Secrets): Promise<number>;
 }
@@ -35,7 +35,7 @@ const eventLifetime = 90 * 86_400_000;
 /** How long a sign-up may stay unfinished: 30 days, in milliseconds. */
 const signupLifetime = 30 * 86_400_000;
 
-/** Rows that one statement deletes: no lock is held for long, and requests get their turn in between. */
+/** Rows that one statement deletes, so that no lock is held for long and requests run in between. */
 const batchSize = 1_000;
 
 /** Tables whose rows expire, each with its key and the column of the time. */
@@ -56,7 +56,7 @@ type AnyTable = Kysely<Record<string, Record<string, string | number>>>;
  * @param signal Ends the work between two batches. The rest is deleted the next time.
  */
 export async function sweep(queries: Queries, now: number, signal?: AbortSignal): Promise<void> {
-  // Handshakes that were used have the time below zero.
+  // Used handshakes have a negative time.
   for (const [table, key, time] of expiring)
     await deleteBetween(queries, table, key, time, -now, now, signal);
   await deleteBetween(queries, 'events', 'id', 'created_at', 0, now - eventLifetime, signal);
@@ -84,11 +84,11 @@ function deleteBetween(
 }
 
 /**
- * Deletes users who began to sign up and never finished: they have proven nothing, have no passkey, and nothing of theirs is under way.
- * Those whom a back end or an import made stay, and so do those whom a back end has changed since.
+ * Deletes users of unfinished sign-ups: they have proven no address, have no passkey, and nothing of theirs is
+ * pending. Users that a back end or an import made stay, and so do those that a back end has changed.
  *
  * @param note Called in the transaction that deletes so many users of an app.
- * @returns How many there were.
+ * @returns Number of deleted users.
  */
 export async function deleteUnfinishedSignups(
   db: Kysely<Schema>,
@@ -148,7 +148,7 @@ async function inBatches(
     const deleted = Number((await deleteBatch()).numDeletedRows);
     count += deleted;
     if (deleted < batchSize || signal?.aborted) return count;
-    // SQLite works in this thread: requests come in between.
+    // SQLite runs in this thread: this lets requests run in between.
     await setImmediate();
   }
 }
@@ -164,8 +164,8 @@ export async function sweepAudit(
 }
 
 /**
- * Has PostgreSQL look at the tables of users again. An import begins with empty ones, and what was planned for those reads them from one
- * end to the other once they are full.
+ * Updates PostgreSQL's statistics of the user tables. An import begins with empty tables, and plans made for those
+ * scan the full ones.
  */
 export async function noteGrowth({ kind, db }: Storage): Promise<void> {
   if (kind === 'postgres') await sql`analyze users, devices`.execute(db);

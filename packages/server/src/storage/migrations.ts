@@ -45,7 +45,7 @@ export async function migrate(db: Kysely<Schema>, kind: DatabaseKind): Promise<v
   for (const migration of migrations) await exclusively(db, kind, (trx) => apply(trx, migration));
 }
 
-/** Whoever comes second waits, and then finds nothing to do: SQLite takes its lock at the start of every transaction. */
+/** A second process waits and then finds no migration to run: SQLite takes its lock at the start of every transaction. */
 function exclusively(
   db: Kysely<Schema>,
   kind: DatabaseKind,
@@ -85,7 +85,7 @@ async function apply(trx: Transaction<Schema>, migration: Migration): Promise<vo
   await record(trx, migration);
 }
 
-/** Names the migrations that a database in use lacks. A new one lacks none. */
+/** Returns the migrations that an existing database lacks: none for a new one. */
 export async function listPending(db: Kysely<Schema>, kind: DatabaseKind): Promise<string[]> {
   const columns = await listColumns(db, kind);
   if (columns.length === 0) return [];
@@ -95,7 +95,7 @@ export async function listPending(db: Kysely<Schema>, kind: DatabaseKind): Promi
   return migrations.map(({ name }) => name).filter((name) => !applied.has(name));
 }
 
-/** Gives its name to the migration of a database that was made while migrations had numbers. */
+/** Names the migration of a database from the time when migrations had numbers. */
 async function nameMigrations(trx: Transaction<Schema>, kind: DatabaseKind): Promise<void> {
   if (!(await listColumns(trx, kind)).includes('id')) return;
   const { rows } = await sql<{ checksum: string }>`select checksum from migrations`.execute(trx);
@@ -129,7 +129,7 @@ async function record(trx: Transaction<Schema>, migration: Migration): Promise<v
   await sql`insert into migrations (name, checksum) values (${values})`.execute(trx);
 }
 
-/** Of the text as the repository has it: checkouts on Windows may have other line endings. */
+/** Of the text with the repository's line endings: checkouts on Windows may have others. */
 function checksumOf({ text }: Migration): string {
   return createHash('sha256').update(text.replaceAll('\r\n', '\n')).digest('hex');
 }

@@ -40,12 +40,12 @@ export async function connectPostgres(connectionString: string): Promise<Postgre
     types,
     max: 10,
     connectionTimeoutMillis: 5_000,
-    // A stricter default of the database would refuse transactions that meet.
+    // A stricter default of the database would refuse concurrent transactions.
     onConnect: (client) => client.query('set default_transaction_isolation to "read committed"'),
   });
   // A connection lost while idle must not end the process; the next query opens another.
   pool.on('error', () => undefined);
-  // Nor one lost while in use, between two queries: the pool listens to idle ones only.
+  // The same for one lost between two queries of a transaction: the pool only listens to idle ones.
   pool.on('connect', (client) => client.on('error', () => undefined));
   return {
     dialect: new PostgresDialect({ pool }),
@@ -66,9 +66,9 @@ function accountName(): string | undefined {
 }
 
 /**
- * Connects once, to see that it works.
+ * Connects once, as a check.
  *
- * @throws Error that names host and cause, which the driver's own may not: it is empty where a host has several addresses
+ * @throws Error that names host and cause. The driver's own error is empty if a host has several addresses
  */
 export async function requireConnection(db: Kysely<Schema>, location: string): Promise<void> {
   try {

@@ -24,12 +24,12 @@ export interface Restored {
   passkeys: number;
   /** Time of the newest event, if there is one. */
   newestEvent: Date | undefined;
-  /** Where the database is kept that was replaced, if there was one. */
+  /** Path of the replaced database, if there was one. */
   replaced: string | undefined;
 }
 
 /**
- * Puts a backup in the place of a SQLite database. The backup is copied, checked and brought up to date first, and what may have
+ * Replaces a SQLite database by a backup. The backup is copied, checked and brought up to date first, and what may have
  * been used since it was taken becomes void: sessions, codes, links and ceremonies. The replaced database is kept beside the new one.
  *
  * @param backup File that `backUp` made, or a copy of a database, together with its `-wal` if it has one. Stays as it is.
@@ -97,7 +97,7 @@ function copyDatabase(from: string, to: string): void {
   sync(to);
 }
 
-/** Checks a copy and makes it ready to be served from. */
+/** Checks a copy and prepares it for use. */
 async function prepare(
   copy: string,
   secrets: Secrets,

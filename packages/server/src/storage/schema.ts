@@ -13,7 +13,7 @@ export type Flag = 0 | 1;
 /** Kind of an address. */
 export type Channel = 'email' | 'phone';
 
-/** What a code or link was asked for. */
+/** Purpose of a code or link. */
 export type LoginAction = 'register' | 'login';
 
 export interface AppTable {
@@ -38,12 +38,12 @@ export interface SigningKeyTable {
   id: string;
   app_id: string;
   public_jwk: string;
-  /** Private JWK, sealed with the server's secret. */
+  /** Private JWK, encrypted with the server's secret. */
   private_jwk: string;
   created_at: number;
-  /** Signs from then on; published before. */
+  /** When the key begins to sign. It is published before. */
   active_at: number;
-  /** Published until then; null while it is the newest key. */
+  /** When the key stops being published; null for the newest key. */
   retires_at: number | null;
 }
 
@@ -64,13 +64,13 @@ export interface UserTable {
   last_login_at: number;
   /** Who made the user: a visitor, the app's back end, or an import. */
   origin: 'signup' | 'back_end' | 'import';
-  /** When a code or link that was sent to the address came back; null if it never did, whatever `email_verified` says. */
+  /** When a code or link sent to the address was used; null if never, whatever `email_verified` says. */
   email_proven_at: number | null;
   phone_proven_at: number | null;
-  /** 1 while nobody but a visitor without proof says that the address is the user's: it goes when the owner of another one proves theirs. */
+  /** 1 if a visitor added the address without proof. It is removed when somebody proves another address of the user. */
   email_open: Flag;
   phone_open: Flag;
-  /** Names of the metadata fields that a visitor wrote before any proof, as JSON. */
+  /** Names of the metadata fields that a visitor wrote before any address was proven, as JSON. */
   open_metadata: string | null;
   /** When all that was pending of the user was ended last: 0 if never. */
   ended_at: number;
@@ -96,7 +96,7 @@ export interface DeviceTable {
   created_at: number;
   updated_at: number;
   last_login_at: number;
-  /** 1 when whoever made the passkey had proven an address of the user. */
+  /** 1 if the person who made the passkey had proven an address of the user. */
   proven: Flag;
 }
 
@@ -107,11 +107,11 @@ export interface HandshakeTable {
   app_id: string;
   ceremony: Ceremony;
   challenge_hash: string;
-  /** Who may answer; null in a discoverable login. */
+  /** User whose passkeys may answer; null if the login has no identifier. */
   user_id: string | null;
-  /** Credential ids offered, as JSON; null when any may answer. */
+  /** Credential IDs that may answer, as JSON; null if any may. */
   allowed: string | null;
-  /** Session that began the ceremony; null when nobody was logged in. */
+  /** Session that began the ceremony; null without a session. */
   session_id: string | null;
   expires_at: number;
 }
@@ -119,7 +119,7 @@ export interface HandshakeTable {
 export interface CodeTable {
   id_hash: string;
   app_id: string;
-  /** Null for a decoy, which no code opens. */
+  /** Null for a decoy, which no code matches. */
   user_id: string | null;
   channel: Channel;
   identifier: string;
@@ -139,7 +139,7 @@ export interface LinkTable {
   identifier: string;
   action: LoginAction;
   type: 'login' | 'verify_identifier';
-  /** Who had the link made. */
+  /** Who requested the link. */
   source: 'visitor' | 'back_end';
   /** Session that asked for a link that verifies; null for a link that logs in, or that the back end made. */
   session_id: string | null;
@@ -162,7 +162,7 @@ export interface SessionTable {
   method: 'passkey' | 'otp' | 'magic_link' | 'back_end';
   /** Passkey that opened the session. */
   device_id: string | null;
-  /** 1 when an address of the user was proven by this login, or before by whoever made its passkey. */
+  /** 1 if this login proved an address of the user, or the person who made its passkey had proven one. */
   proven: Flag;
   /** When the user logged in: `auth_time` of access tokens. */
   created_at: number;

@@ -40,7 +40,7 @@ export function hashApiKey(key: string): string {
   return createHash('sha256').update(key).digest('base64url');
 }
 
-/** What a hash is of: hashes of one kind never match those of another. */
+/** Kind of a hashed value: hashes of different kinds never match. */
 export type HashKind =
   | 'handshake'
   | 'challenge'
@@ -56,11 +56,11 @@ export type HashKind =
 
 /** Hashes and encrypts with keys derived from the server's secret. */
 export interface Secrets {
-  /** Returns a peppered hash: without the server's secret even a short code cannot be found from it. */
+  /** Returns a peppered hash: without the server's secret, not even a short code can be guessed from it. */
   hash(kind: HashKind, ...parts: string[]): string;
   /** Encrypts and authenticates, bound to `context`. */
   seal(text: string, context: string): string;
-  /** @throws Error when the secret is another, or the text was changed or moved to another context */
+  /** @throws Error if the secret differs, or the text was changed or belongs to another context */
   open(sealed: string, context: string): string;
 }
 

@@ -15,7 +15,7 @@ import { failureOf } from './failure.ts';
 /** How long another process may hold the write lock, in milliseconds. */
 const busyLimit = 5_000;
 
-/** How long a server that stops may still hold its lock, in milliseconds. */
+/** How long to wait for the lock of a server that is stopping, in milliseconds. */
 const lockLimit = 2_000;
 
 /** @throws Error if it is no SQLite database, or cannot be read and written */
@@ -41,8 +41,8 @@ async function loadSqlite(): Promise<(path: string, timeout: number) => Database
 }
 
 /**
- * Makes the file if it does not exist, for nobody else to read; SQLite gives the files beside it the same mode. One that
- * exists is not opened: closing it again would drop the locks that SQLite holds in this process.
+ * Creates the file if it does not exist, readable by this user only; SQLite gives the files beside it the same mode.
+ * An existing file is not opened: closing it would drop the locks that SQLite holds in this process.
  *
  * @returns Whether it was made.
  */
@@ -72,7 +72,7 @@ export async function requireUnused(location: string): Promise<void> {
   const open = await loadSqlite();
   const database = open(location, 0);
   try {
-    // Possible for the only one that has it open.
+    // Works only if no other process has it open.
     database.exec('PRAGMA journal_mode = DELETE');
   } catch (cause) {
     if (failureOf(cause) !== 'busy') return;
@@ -94,17 +94,17 @@ export function finish(database: Database): void {
       database.exec(`PRAGMA busy_timeout = 0; PRAGMA ${pragma}`);
       return;
     } catch (error) {
-      // Nothing is lost then: what is in the log is found by the next to open the file.
+      // Nothing is lost: the next process that opens the file reads the log.
       if (!failureOf(error)) throw error;
     }
   }
 }
 
 /**
- * Takes the lock that a server holds on its file. It is one of SQLite's on a file beside it, and so ends with the process, however
- * that ends.
+ * Takes the lock that a server holds on its file: an SQLite lock on a file beside it, which ends with the process,
+ * however that ends.
  *
- * @returns Function that gives it back.
+ * @returns Function that releases it.
  * @throws Error if another server holds it
  */
 export async function lockFile(location: string): Promise<() => void> {
@@ -150,7 +150,7 @@ export class ImmediateSqliteDialect extends SqliteDialect {
   }
 }
 
-/** Gives writes outside transactions one of their own, so that they, too, wait for the lock without stopping the process. */
+/** Runs writes outside transactions in one, so that they also wait for the lock without blocking the process. */
 class PatientConnection implements DatabaseConnection {
   readonly #connection: DatabaseConnection;
   readonly #database: Database;
@@ -180,11 +180,12 @@ class PatientConnection implements DatabaseConnection {
   }
 }
 
-/** Most statements that are kept prepared. Filters of lists make ever new ones. */
+/** Most prepared statements to keep. Filters of lists create ever new ones. */
 const statementLimit = 200;
 
 /**
- * Prepares each text once: that takes longer than most queries do. There is one connection, and it runs one query at a
+ * Prepares each statement once: preparing takes longer than most queries. There is one connection, and it runs one
+ * query at a
  * time, so no statement is in use twice. Those that change the tables are left out, and so is one that failed: libsql may
  * leave it open.
  */
@@ -210,7 +211,7 @@ function keepStatements(database: Database): Pick<Database, 'prepare' | 'close'>
   } as unknown as Pick<Database, 'prepare' | 'close'>;
 }
 
-/** The driver is synchronous: waiting for the lock in it would stop this process, so the wait is here. */
+/** The driver is synchronous and would block this process while it waits for the lock, so the wait is here. */
 async function begin(database: Database): Promise<void> {
   const deadline = Date.now() + busyLimit;
   for (;;) {

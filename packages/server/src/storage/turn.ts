@@ -3,30 +3,30 @@ import { loadDriver } from './driver.ts';
 /** The right to do the scheduled work of a database: one process has it at a time. */
 export interface Turn {
   /**
-   * Takes the turn, or makes sure that it is still held.
+   * Takes the turn, or checks that it is still held.
    *
    * @returns Whether this process has it.
    * @throws Error while the database is away; the turn is lost then
    */
   take(): Promise<boolean>;
-  /** Lets another process have it. */
+  /** Releases it for another process. */
   release(): Promise<void>;
 }
 
-/** Of a SQLite file, which has one server. */
+/** For a SQLite file, which has only one server. */
 export const onlyTurn: Turn = { take: async () => true, release: async () => {} };
 
 /** Longest time to wait for the database, in milliseconds. */
 const patience = 5_000;
 
-/** Servers in other schemas of the database have turns of their own. */
+/** Servers in other schemas of the database have separate turns. */
 const lock = 'select coalesce(pg_try_advisory_lock(727469652, hashtext(current_schema())), false) as held';
 
-// A holder whose machine is gone says no goodbye: without these PostgreSQL would notice after two hours.
+// If the holder's machine disappears, PostgreSQL notices only after two hours without these settings.
 const settings = `set application_name = 'passage-server schedule';
   set tcp_keepalives_idle = 5; set tcp_keepalives_interval = 2; set tcp_keepalives_count = 3`;
 
-/** A session advisory lock, on a connection of its own: it ends with the connection, and so with the process. */
+/** A session advisory lock on a separate connection. It ends with the connection, and so with the process. */
 export async function postgresTurn(connectionString: string): Promise<Turn> {
   const { default: pg } = await loadDriver('PostgreSQL', () => import('pg'));
   let current: InstanceType<typeof pg.Client> | undefined;

@@ -6,9 +6,9 @@ const mark = 'email addresses';
 const batch = 500;
 
 /**
- * Rewrites the email addresses of databases that older versions made in the form that is stored now, once. One that belongs to another
- * user in that form, or could not be entered any more, stays as it is and is logged at every start with the ID of its user, so that the
- * operator can decide.
+ * Rewrites email addresses that older versions stored into the present form, once. An address stays if another user
+ * has it in that form, or if it is no longer valid. It is then logged at every start with the ID of its user, so that
+ * the operator can decide.
  */
 export async function rewriteAddresses(service: Service): Promise<void> {
   const { db } = service;
@@ -39,7 +39,7 @@ export async function rewriteAddresses(service: Service): Promise<void> {
     .execute();
 }
 
-/** @returns False for an address that has to stay as it is. */
+/** @returns False for an address that stays. */
 async function rewrite(
   service: Service,
   { app_id: app, id: user }: { app_id: string; id: string },

@@ -17,7 +17,7 @@ const systems: readonly [RegExp, string][] = [
   [/Linux/, 'Linux'],
 ];
 
-/** Names a browser and its system for people, for example `Chrome on Linux`. Empty when neither is known. */
+/** Returns browser and system in words, for example `Chrome on Linux`. Empty if neither is known. */
 export function browserName(userAgent: string): string {
   const browser = browsers.find(([pattern]) => pattern.test(userAgent))?.[1];
   const system = systems.find(([pattern]) => pattern.test(userAgent))?.[1];

@@ -3,7 +3,7 @@ import type { ErrorCode } from '../errors.ts';
 import { WireError } from '../errors.ts';
 import type { App } from '../service.ts';
 
-/** Texts of the original service: clients compare them. */
+/** Texts of the original service, because clients compare them. */
 export const identifierErrors = {
   email: 'identifier: must be a valid email address.',
   phone: 'identifier: must be a valid E164 number.',
@@ -16,8 +16,9 @@ export interface Identifier {
 
 /**
  * Reads an email address in the one form that is stored, so that one address is one account: domain in ASCII (UTS 46), all
- * lower case, the local part in NFC (RFC 6532 §3.1). Refuses what people cannot see or tell apart: control, format and
- * full-width characters. RFC 5321 §4.5.3.1 bounds the length; quoted local parts are refused, and so is a plus at the
+ * lower case, the local part in NFC (RFC 6532 §3.1). Refuses characters that people cannot see or tell apart:
+ * control, format and full-width characters. RFC 5321 §4.5.3.1 bounds the length; quoted local parts are refused, and
+ * so is a plus at the
  * start, which marks phone numbers.
  */
 export function readEmail(text: string): string | undefined {
@@ -41,9 +42,9 @@ export function readPhone(text: string): string | undefined {
 }
 
 /**
- * Reads what a visitor typed: a phone number begins with a plus, all else is an email address.
+ * Reads the identifier of a visitor: a phone number begins with a plus, everything else is an email address.
  *
- * @throws {@link WireError} when it is neither, or of a kind that the app does not allow
+ * @throws {@link WireError} if it is neither, or the app does not allow its kind
  */
 export function readIdentifier(app: App, text: string): Identifier {
   const { allowedIdentifier } = app.settings;
@@ -56,7 +57,7 @@ export function readIdentifier(app: App, text: string): Identifier {
   return { channel, value };
 }
 
-/** Reads the addresses that a back end gives, with the messages of the original service. */
+/** Reads the addresses of a request of a back end, with the error texts of the original service. */
 export function readIdentifiers(args: { email?: string | undefined; phone?: string | undefined }): {
   email?: string;
   phone?: string;

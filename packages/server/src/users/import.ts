@@ -10,9 +10,9 @@ import { findUser, insertUser } from './users.ts';
 
 const time = z.iso.datetime({ offset: true });
 
-/** What is read of a record; all else that the Management API says of a user is passed over. */
+/** Members of a record that are read. Other members of the Management API are ignored. */
 export const userRecord = z.object({
-  // As long as ids of the original service and more, and always one segment of a path.
+  // Longer than IDs of the original service, and always one segment of a path.
   id: z
     .string()
     .regex(/^[\w-]{1,64}$/)
@@ -28,8 +28,7 @@ export const userRecord = z.object({
 }) satisfies z.ZodType<unknown, ImportedUser>;
 
 /**
- * Adds users with the ids they have, all or none. Those whose id is there already are left as they are, so that an
- * import can be repeated.
+ * Adds users with their IDs, all or none. Users whose ID exists stay unchanged, so that an import can be repeated.
  *
  * @throws TypeError that names the first record, counted from 1, that cannot be imported, and why
  * @internal
@@ -89,7 +88,7 @@ function about<T>(index: number, read: () => T): T {
   }
 }
 
-/** Says what is wrong with a record. Other errors are thrown on. */
+/** Returns what is wrong with a record. Other errors are rethrown. */
 export function faultOf(error: unknown): string {
   if (error instanceof z.ZodError) {
     const [issue] = error.issues;

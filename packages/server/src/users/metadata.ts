@@ -23,7 +23,7 @@ const rules: Record<MetadataType, { accepts: (value: unknown) => boolean; text: 
 };
 
 /**
- * Merges changes into a user's metadata; null removes a field. One bad field refuses all.
+ * Merges changes into a user's metadata; null removes a field. One invalid field refuses the whole change.
  *
  * @param scope Who changes it: visitors and users only reach the fields opened to them.
  * @throws {@link WireError} `invalid_request`, naming the fields by the schema
@@ -50,7 +50,7 @@ export function mergeMetadata(
   return JSON.stringify(Object.fromEntries(merged));
 }
 
-/** Adds the fields of a change to those that a visitor wrote before any proof, or takes them out when somebody known wrote them. */
+/** Adds the changed fields to those that a visitor wrote without proof, or removes them from that list if a known person wrote them. */
 export function noteOpenFields(
   open: string | null,
   changes: Metadata | undefined,

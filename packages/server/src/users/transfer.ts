@@ -42,7 +42,7 @@ const passkey = z.object({
   proven: flag,
 });
 
-/** What an export has of a user besides what the Management API answers. */
+/** Members of an exported user besides those of the Management API. */
 const exported = z.object({
   login_count: count.optional(),
   updated_at: time.optional(),

@@ -23,11 +23,12 @@ export async function requireUser(queries: Queries, appId: string, id: string): 
 }
 
 /**
- * Finds a user and keeps other transactions from logging them in, or ending what is theirs, until this one is over. Whatever opens or
- * ends sessions, codes, links or ceremonies of a user calls it before it touches them, so that no two wait for each other.
+ * Finds and locks a user: until this transaction ends, no other one can log the user in or end their sessions.
+ * Everything that opens or ends sessions, codes, links or ceremonies of a user calls it first, so that there are no
+ * deadlocks.
  */
 export async function lockUser(trx: Queries, appId: string, id: string): Promise<UserRow | undefined> {
-  // An update that changes nothing: both databases have it, and `select … for update` only one.
+  // An update that changes nothing locks the row in both databases. Only one has `select … for update`.
   return trx
     .updateTable('users')
     .set((eb) => ({ status: eb.ref('status') }))
@@ -50,7 +51,7 @@ export async function findUserByIdentifier(
     .executeTakeFirst();
 }
 
-/** Returns a user with a new ID of whom nothing is known. */
+/** Returns an empty user with a new ID. */
 export function blankUser(appId: string, now: number): NewUser {
   return {
     app_id: appId,
@@ -76,7 +77,7 @@ export function blankUser(appId: string, now: number): NewUser {
   };
 }
 
-/** Adds a user, or returns `undefined` when an address of theirs is taken: two requests at once make one user. */
+/** Adds a user, or returns `undefined` if one of their addresses is taken. Two requests at once make one user. */
 export async function insertUser(
   service: Service,
   trx: Queries,
@@ -112,7 +113,7 @@ export async function createUser(
   return user;
 }
 
-/** Returns the user of an address, and makes a pending one where there is none. */
+/** Returns the user of an address, and makes a pending one if there is none. */
 export async function findOrInsertUser(
   service: Service,
   app: App,

@@ -6,7 +6,7 @@ import type { Identifier } from './identifiers.ts';
 import { listDevices } from './users.ts';
 import type { WholeUser } from './whole.ts';
 
-/** RFC 3339, UTC. A time that never was is year 1, as in the original service. */
+/** RFC 3339, UTC. A time that is not set is year 1, as in the original service. */
 export function wireTime(milliseconds: number): string {
   return milliseconds ? new Date(milliseconds).toISOString() : '0001-01-01T00:00:00Z';
 }
@@ -27,15 +27,15 @@ export function deviceView(row: WholeUser['devices'][number]) {
 }
 
 /**
- * Returns the user as a visitor sees them who asked for one address: of the other one and of metadata they learn nothing.
- * All members of the protocol are there.
+ * Returns the user as a visitor sees them who entered one address, without the other address and without metadata.
+ * All members of the protocol are present.
  */
 export function strangerView(user: UserRow, devices: readonly DeviceRow[], { channel }: Identifier) {
   const other = channel === 'email' ? 'phone' : 'email';
   return { ...publicUserView(user, devices), [other]: '', [`${other}_verified`]: false, user_metadata: null };
 }
 
-/** Returns the user as they see themselves before they are told about logins and devices. */
+/** Returns the members of the user's own view, without logins and devices. */
 export function publicUserView(user: UserRow, devices: readonly DeviceRow[]) {
   return {
     id: user.id,

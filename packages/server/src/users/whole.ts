@@ -10,14 +10,14 @@ type ShownDevice = Omit<
 >;
 type ShownEvent = Omit<EventRow, 'app_id' | 'user_id'>;
 
-/** A user with all that the back end is shown of them. */
+/** A user with everything that the back end sees. */
 export interface WholeUser extends UserRow {
   devices: ShownDevice[];
   /** The newest ten. */
   events: ShownEvent[];
 }
 
-/** Back ends ask for users all the time: the query is built once for each database, and is one round trip. */
+/** Back ends read users often: the query is built once for each database, and takes one round trip. */
 const queries = new WeakMap<Kysely<Schema>, CompiledQuery>();
 
 export async function findWholeUser(
@@ -38,7 +38,7 @@ export async function findWholeUser(
   return row && { ...row, devices: read(row.devices), events: read(row.events) };
 }
 
-/** PostgreSQL's driver parses JSON; of SQLite it is text. */
+/** PostgreSQL's driver parses JSON; SQLite returns text. */
 function read<Row>(value: unknown): Row[] {
   return typeof value === 'string' ? JSON.parse(value) : (value as Row[]);
 }

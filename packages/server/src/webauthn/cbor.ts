@@ -1,10 +1,11 @@
-/** What is wrong with an answer, for the log. Clients get one constant text. */
+/** What is wrong with an answer. The text is for the log: clients get one constant text. */
 export class CeremonyError extends Error {}
 
 const maxDepth = 8;
 
 /**
- * Checks that bytes are exactly one CBOR item, or so many, of the kind that authenticators send: definite lengths, no tags and floats, no key
+ * Checks that bytes are exactly one CBOR item, or the given number, in the form that authenticators send: definite
+ * lengths, no tags and floats, no key
  * twice, not deeply nested. The decoder used afterwards is lenient in all of these.
  *
  * @throws {@link CeremonyError}

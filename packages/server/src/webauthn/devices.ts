@@ -9,11 +9,11 @@ import { browserName } from '../users/browser.ts';
 import { expectationOf } from './handshakes.ts';
 import type { Assertion, Attestation, NewCredential, Use } from './verify.ts';
 
-/** The formats of attestation make up most of what a start would load. */
+/** Loaded on demand: the attestation formats would make up most of the start. */
 const loadVerifier = () => import('./verify.ts');
 
 /**
- * Verifies the answer to a registration. Why it was refused goes to the log only.
+ * Verifies the answer to a registration. The reason of a refusal goes to the log only.
  *
  * @throws {@link WireError} `invalid_request`
  */
@@ -36,8 +36,8 @@ export async function requireAttestation(
 /**
  * Stores a new passkey.
  *
- * @param proven 1 when the session that adds it was made under a proof of an address.
- * @throws {@link WireError} `invalid_request` when anybody has registered it before
+ * @param proven 1 if the session that adds it has proven an address. @throws {@link WireError} `invalid_request` if
+ * it is registered already
  */
 export async function insertDevice(
   service: Service,
@@ -145,7 +145,7 @@ async function requireDevice(
   if (allowed && !(JSON.parse(allowed) as string[]).includes(id))
     throw new Error('Credential was not asked for');
   if (user_id !== null && device.user_id !== user_id) throw new Error('Credential is of another user');
-  // Passage.js sends an empty text for a handle that the authenticator did not give.
+  // Passage.js sends an empty string if the authenticator gave no handle.
   const handle = response.userHandle || undefined;
   if (handle === undefined && user_id === null) throw new Error('User handle is missing');
   if (handle !== undefined && !isHandleOf(device.user_id, handle))
@@ -153,14 +153,14 @@ async function requireDevice(
   return device;
 }
 
-/** Some clients take the text of `user.id` for the handle, others decode it first, so what comes back was encoded once, twice or not at all. */
+/** Some clients use the text of `user.id` as the handle, others decode it first. So the handle may be encoded once, twice or not at all. */
 function isHandleOf(userId: string, handle: string): boolean {
   const once = Buffer.from(userId).toString('base64url');
   const twice = Buffer.from(once).toString('base64url');
   return handle === userId || handle === once || handle === twice;
 }
 
-/** Stores what a login told about its passkey. @returns False when another login of the same passkey came first. */
+/** Stores the counter and flags of a login. @returns False if another login of the same passkey came first. */
 export async function countUse(
   service: Service,
   trx: Queries,
@@ -187,7 +187,7 @@ export async function countUse(
   return row !== undefined;
 }
 
-/** Every credential is made discoverable, so all but roaming keys are what front ends call a passkey. */
+/** Every credential is created as discoverable, so front ends call all but roaming keys a passkey. */
 function typeOf({
   backupEligible,
   transports,
@@ -210,7 +210,7 @@ function logChanges(service: Service, device: DeviceRow, use: Use, client: Clien
 
 function logRefusal(service: Service, app: App, ceremony: string, error: unknown): void {
   const reason = error instanceof Error ? error.message : 'unknown';
-  // Texts of the verifier quote what the client sent.
+  // Error texts of the verifier quote what the client sent.
   const text = reason.replace(/"[^"]*"|[\p{Cc}\s]+/gu, ' ').slice(0, 200);
   service.options.logger.warn({ app: app.id, ceremony, reason: text }, 'Passkey ceremony refused');
 }

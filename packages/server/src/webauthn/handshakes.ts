@@ -4,14 +4,14 @@ import type { Queries } from '../storage/database.ts';
 import type { Ceremony, DeviceRow, HandshakeRow, UserRow } from '../storage/schema.ts';
 import { randomText } from '../storage/secrets.ts';
 
-/** How long a browser may take, in milliseconds, and how long its answer is waited for. */
+/** How long a browser may take, and how long its answer is accepted, in milliseconds. */
 const timeout = 120_000;
 const lifetime = 300_000;
 
 /** Algorithms offered, best first: ES256, EdDSA with Ed25519, RS256, ES384, ES512. */
 export const algorithms = [-7, -8, -257, -35, -36];
 
-/** What an answer is held against. */
+/** What an answer is checked against. */
 export interface Expectation {
   /** Says whether the challenge is the one that was sent. */
   challenge: (challenge: string) => boolean;
@@ -27,9 +27,9 @@ export interface Handshake {
 
 interface Registrant {
   id: string;
-  /** E-mail address or phone number. */
+  /** Email address or phone number. */
   name: string;
-  /** Session that adds a passkey: the answer has to come from it. */
+  /** Session that adds a passkey. The answer must come from the same one. */
   sessionId?: string;
 }
 
@@ -69,7 +69,7 @@ export async function startRegistration(
   return keep(service, app, { ceremony, challenge, user_id, allowed: null, session_id }, publicKey);
 }
 
-/** Begins a login: for one user, or for whoever has a passkey. */
+/** Begins a login, for one user or for any discoverable passkey. */
 export async function startLogin(
   service: Service,
   app: App,
@@ -95,8 +95,8 @@ export async function startLogin(
 }
 
 /**
- * Uses a handshake up, whatever its answer is worth: there is no second try with the same challenge. Its row stays, so that whatever
- * ends the ceremony while the answer is verified is noticed.
+ * Uses a handshake up, whether its answer is right or wrong: there is no second try with the same challenge. Its row
+ * stays, so that it is noticed if the ceremony is ended during the verification.
  *
  * @returns The handshake, or `undefined` when it is unknown, used, expired, of another app or of another ceremony.
  */
@@ -108,7 +108,7 @@ export async function takeHandshake(
 ): Promise<HandshakeRow | undefined> {
   const row = await service.db
     .updateTable('handshakes')
-    // Below zero nothing is in time, by any clock; it is deleted when it would have expired.
+    // A negative time is expired by any clock. The row is deleted when it would have expired.
     .set((eb) => ({ expires_at: eb(eb.val(0), '-', eb.ref('expires_at')) }))
     .where('id_hash', '=', service.secrets.hash('handshake', id))
     .where('app_id', '=', app.id)
@@ -118,7 +118,7 @@ export async function takeHandshake(
   return row?.ceremony === ceremony ? row : undefined;
 }
 
-/** Ends a ceremony whose answer was good. The user must be locked. @returns False when something has ended it before. */
+/** Ends a ceremony after a valid answer. The user must be locked. @returns False if it was ended before. */
 export async function endHandshake(trx: Queries, handshake: HandshakeRow | undefined): Promise<boolean> {
   const { numDeletedRows } = await trx
     .deleteFrom('handshakes')
@@ -137,7 +137,7 @@ export function isOutlived({ clock }: Service, { expires_at }: HandshakeRow, { e
   return begunAt < ended_at && ended_at <= clock() + lifetime;
 }
 
-/** Returns what the answer to a handshake is held against. */
+/** Returns what the answer to a handshake is checked against. */
 export function expectationOf(service: Service, app: App, row: HandshakeRow): Expectation {
   const { authOrigin, additionalAuthOrigins, userVerification } = app.settings;
   return {

@@ -25,9 +25,10 @@ export interface NewCredential {
 }
 
 /**
- * Verifies a registration, all steps of WebAuthn §7.1. Whether the credential id is new is for the caller to see.
+ * Verifies a registration, all steps of WebAuthn §7.1. The caller checks that the credential ID is new.
  *
- * Not checked: whether an attestation leads to a maker that is trusted. Attestation is not asked for; one that is given must be right.
+ * Not checked: whether an attestation leads to a trusted maker. Attestation is not requested; if one is sent, it must
+ * be valid.
  *
  * @throws Error whose text says what is wrong, for the log
  */
@@ -76,7 +77,7 @@ export interface StoredCredential {
   counter: number;
 }
 
-/** What a login tells about its passkey. */
+/** Counter and flags of a passkey after a login. */
 export interface Use {
   counter: number;
   /** The counter did not grow. Devices that share a synced passkey may each count for themselves. */
@@ -86,7 +87,7 @@ export interface Use {
 }
 
 /**
- * Verifies a login, all steps of WebAuthn §7.2 that concern the answer itself. Whose credential it is is for the caller to see.
+ * Verifies a login, all steps of WebAuthn §7.2 that concern the answer itself. The caller checks whose credential it is.
  *
  * A counter that does not grow is refused for a passkey that cannot be synced: it may have been copied. Whether a passkey can be
  * synced may change between logins, as its provider decides.
@@ -114,7 +115,7 @@ export async function verifyAssertion(
     credential: {
       id: credential.id,
       publicKey: Uint8Array.from(credential.publicKey),
-      // The verifier refuses by it before it has seen the signature and the flags. It is compared below.
+      // The verifier would refuse by the counter before it checks signature and flags. The counter is compared below.
       counter: 0,
     },
     requireUserVerification: expected.userVerification === 'required',

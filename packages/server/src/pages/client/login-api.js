@@ -1,7 +1,7 @@
 // @ts-check
 // Calls to this server's Auth API, and the WebAuthn objects on the wire.
 
-/** An answer that is not a success, or none at all: then `status` is 0. */
+/** A failed answer. Without any answer, `status` is 0. */
 export class ApiFailure extends Error {
   /**
    * @param {number} status

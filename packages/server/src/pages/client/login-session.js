@@ -1,5 +1,5 @@
 // @ts-check
-// What logging in leaves behind: the tokens, where Passage front ends look for them, and where to go next.
+// Stores the tokens where Passage front ends look for them, and finds the page to go to after a login.
 
 /**
  * @typedef {{ auth_token: string, refresh_token?: string, redirect_url?: string }} AuthResult
@@ -39,7 +39,7 @@ export function rememberPasskey(userId, credentialId) {
   try {
     known = JSON.parse(localStorage.getItem('psg_cred_obj') ?? '{}');
   } catch {
-    // Not ours to repair: it starts anew.
+    // If it is damaged, start with an empty one.
   }
   localStorage.setItem('psg_cred_obj', JSON.stringify({ ...known, [userId]: credentialId }));
 }
@@ -60,7 +60,7 @@ export function destination(origin, asked, configured) {
 }
 
 /**
- * The parser decides, as it will when the browser goes there: it takes `//`, `/\` and `/<tab>/` for another host.
+ * The URL parser decides, as in the browser: it reads `//`, `/\` and `/<tab>/` as another host.
  *
  * @param {string} address
  * @param {string} origin

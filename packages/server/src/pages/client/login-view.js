@@ -51,7 +51,7 @@ export function isHere({ auth_origin: origin }) {
 }
 
 /**
- * Leads to the same page at the address that the app logs users in at.
+ * Links to the same page on the app's `auth_origin`.
  *
  * @param {{ name: string, auth_origin: string }} app
  */
@@ -72,7 +72,7 @@ function clearNotice() {
 }
 
 /**
- * Says something that a screen reader speaks at once, with what can be done about it.
+ * Shows a notice that screen readers announce at once, with an action.
  *
  * @param {string} text
  * @param {Node} [action]

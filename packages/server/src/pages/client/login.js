@@ -132,7 +132,7 @@ element('switch-button').addEventListener('click', () => showStart(mode === 'log
 
 function registerPasskey() {
   if (!readIdentifier()) return;
-  // The server takes no passkey for an address that is not proven yet.
+  // The server accepts no passkey for an unproven address.
   if (app.require_identifier_verification) return app.auth_methods.otp ? sendCode() : sendLink();
   const waiting = 'Waiting for your passkey…';
   return run(waiting, async () => {
@@ -231,13 +231,13 @@ function pollLink(id, opened) {
       clearInterval(timer);
       await opened(result);
     } catch (error) {
-      // 404 means “not yet”. Anything else may pass, too; the visitor can go back at any time.
+      // 404 means “not yet”. Other failures may be temporary; the visitor can go back at any time.
       if (!(error instanceof ApiFailure)) throw error;
     }
   }, 3_000);
 }
 
-// A link only ever acts on a press of the button: mail scanners and previews open links, too.
+// A link only takes effect when the button is pressed, because mail scanners and previews open links, too.
 element('open-link').addEventListener('click', () => {
   run('Checking the link…', async () => {
     const answer = await call(appId, 'PATCH', '/magic-link/activate', { magic_link: linkSecret });
@@ -280,8 +280,8 @@ for (const skip of document.querySelectorAll('.skip')) {
   skip.addEventListener('click', () => session && leave(session));
 }
 
-// Nobody has proven yet that the address is theirs. Whoever does so by a login ends what was made before, this passkey
-// too; with this session nothing ends.
+// The address is unproven. A later login that proves it removes what was made before, this passkey too. Proving it
+// with this session removes nothing.
 
 /** @param {AuthResult} result */
 function offerProof(result) {
@@ -303,7 +303,7 @@ function sendProof() {
     const answer = await call(appId, 'PATCH', `/currentuser/${name}`, body, session.auth_token);
     const text = `We sent a link to ${identifier}. Open it on any device, and this page continues automatically.`;
     show('proof-sent', 'Check your messages', text);
-    // Its answer has tokens of this very session, without the refresh token.
+    // Its answer has an access token of this session, without a refresh token.
     pollLink(answer.magic_link.id, () => session && leave(session));
   });
 }
@@ -335,7 +335,7 @@ function showConfirmed(result) {
 /** @param {AuthResult} result */
 function goOn(result) {
   const next = result.redirect_url || app.redirect_url;
-  // Replaces the page, so that going back does not bring up a used form or link.
+  // Replaces the page, so that going back does not show a used form or link.
   location.replace(destination(location.origin, address.searchParams.get('redirect'), next));
 }
 
