@@ -11,16 +11,22 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
+const makeMemory = async (): Promise<TestDatabase> => ({ location: ':memory:', drop: async () => {} });
+const makePostgres = () => makeSchema(postgres());
+
+/** How to make a database of each kind. */
+export const databases = [makeMemory, makePostgres];
+
 /** Declares tests once for each kind of database. */
 export function describeDatabases(name: string, tests: (make: () => Promise<TestDatabase>) => void): void {
-  describe(`${name} (SQLite)`, () => tests(async () => ({ location: ':memory:', drop: async () => {} })));
-  describe(`${name} (PostgreSQL)`, () => tests(() => makeSchema(postgres())));
+  describe(`${name} (SQLite)`, () => tests(makeMemory));
+  describe(`${name} (PostgreSQL)`, () => tests(makePostgres));
 }
 
 /** Declares tests once for each kind of database that outlives its process: a SQLite file, and PostgreSQL. */
 export function describeStored(name: string, tests: (make: () => Promise<TestDatabase>) => void): void {
   describe(`${name} (SQLite file)`, () => tests(makeFile));
-  describe(`${name} (PostgreSQL)`, () => tests(() => makeSchema(postgres())));
+  describe(`${name} (PostgreSQL)`, () => tests(makePostgres));
 }
 
 async function makeFile(): Promise<TestDatabase> {
