@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createAdministration, createFirstApp, type PassageApps } from './apps/administration.ts';
 import { StoredKeys } from './apps/keys.ts';
-import { warnOfAddresses } from './apps/origins.ts';
+import { warnOfApps } from './apps/warnings.ts';
 import type { OutboxMessage } from './delivery/delivery.ts';
 import { outbox } from './delivery/outbox.ts';
 import { WireError } from './errors.ts';
@@ -120,7 +120,7 @@ export async function openServer(
     };
     await rewriteAddresses(service);
     const created = firstApp ? await createFirstApp(service) : undefined;
-    await warnOfAddresses(service);
+    await warnOfApps(service);
     const schedule = createSchedule(service);
     if (use === 'serve') schedule.start();
     return { server: assemble(service, schedule, created, kept.messages), service };

@@ -143,7 +143,7 @@ export const settings = strict({
   passageBranding: z.boolean().default(false),
   /** Look of the official front end, with the names of its documentation: colors in CSS hex, sizes in pixels. Default is its own look. */
   elementCustomization: light.prefault({}),
-  /** The same for dark mode. Default is its own look. */
+  /** Look of the official front end in dark mode, with the same names. Default is its own look. */
   elementCustomizationDark: dark.prefault({}),
 });
 

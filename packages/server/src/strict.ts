@@ -41,6 +41,15 @@ export function parseStrict<Schema extends z.ZodType>(
   throw new OptionError(nameOf(path), message, noun);
 }
 
+/** Lists all that is wrong with a value, in the order of the schema. */
+export function listFaults(schema: z.ZodType, value: unknown): { name: string; rule: string }[] {
+  const issues = schema.safeParse(value, { error: ruleOf }).error?.issues ?? [];
+  return issues.map((issue) => {
+    const { path, message: rule } = firstOf([issue]);
+    return { name: nameOf(path), rule };
+  });
+}
+
 /** Suggests the name that is one letter off, or lists all names. */
 export function suggest(name: string, known: readonly string[]): string {
   const near = known.find((candidate) => isNear(name.toLowerCase(), candidate.toLowerCase()));

@@ -12,8 +12,8 @@ import {
 import type { Queries } from '../storage/database.ts';
 import { hashApiKey, randomText } from '../storage/secrets.ts';
 import { forgetApp, requireApp } from './apps.ts';
-import { warnOfAddress } from './origins.ts';
 import { changeSettings, listChanges, readSettings } from './settings.ts';
+import { warnOfAddress } from './warnings.ts';
 
 /** An app and its settings. */
 export interface AppDescription extends Readonly<StoredSettings> {

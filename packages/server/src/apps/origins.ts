@@ -1,4 +1,3 @@
-import { isIP } from 'node:net';
 import { WireError } from '../errors.ts';
 import type { App, Service } from '../service.ts';
 import { isPath, type StoredSettings } from '../settings.ts';
@@ -22,23 +21,6 @@ export function isAllowedRedirect({ settings }: App, target: string): boolean {
   const url = new URL(target);
   const origins = [settings.authOrigin, ...settings.additionalAuthOrigins];
   return origins.includes(originOf(url)) && !url.username && !url.password;
-}
-
-/** Warns of addresses on which browsers make no passkeys: an RP ID must be a domain. WebAuthn §5.1.3, step 7. */
-export function warnOfAddress({ options }: Service, { id, settings }: Pick<App, 'id' | 'settings'>): void {
-  const { authOrigin } = settings;
-  const { hostname } = new URL(authOrigin);
-  if (!isIP(hostname.replace(/^\[|\]$/g, ''))) return;
-  options.logger.warn(
-    { app: id, authOrigin },
-    'Passkeys are impossible with this "authOrigin", because its host is an IP address; codes and links work. Use a host name, or localhost on this machine',
-  );
-}
-
-/** {@link warnOfAddress} for every app, at start. */
-export async function warnOfAddresses(service: Service): Promise<void> {
-  const rows = await service.db.selectFrom('apps').select(['id', 'settings']).execute();
-  for (const { id, settings } of rows) warnOfAddress(service, { id, settings: readSettings(settings) });
 }
 
 /**

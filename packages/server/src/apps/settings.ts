@@ -1,14 +1,22 @@
 import { type AppSettings, renameSettings, type StoredSettings, settings } from '../settings.ts';
-import { isRecord, parseStrict } from '../strict.ts';
+import { isRecord, listFaults, parseStrict } from '../strict.ts';
 
 const defaults = settings.omit({ authOrigin: true, loginUrl: true }).parse({});
 
 /** Reads stored settings. Older versions stored fewer of them and checked less: stored values are not checked again. */
 export function readSettings(json: string): StoredSettings {
+  return pick(readAll(json), Object.keys(settings.shape)) as unknown as StoredSettings;
+}
+
+/** Lists what is stored and would be refused today. */
+export function findSettingFaults(json: string): { name: string; rule: string }[] {
+  return listFaults(settings, readAll(json));
+}
+
+function readAll(json: string): object {
   const { deviceAddMaxAge, ...named } = JSON.parse(json) as StoredSettings & AppSettings;
   const old = deviceAddMaxAge !== undefined && { credentialChangeMaxAge: deviceAddMaxAge };
-  const stored = merge(defaults, { ...old, ...named }) as StoredSettings;
-  return pick(stored, Object.keys(settings.shape)) as unknown as StoredSettings;
+  return merge(defaults, { ...old, ...named }) as object;
 }
 
 /**
