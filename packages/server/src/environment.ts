@@ -49,6 +49,8 @@ export const optionVariables: Readonly<Record<string, string>> = {
   signingKeyRotation: 'PASSAGE_SIGNING_KEY_ROTATION',
   metrics: 'PASSAGE_METRICS_PORT',
   auditRetention: 'PASSAGE_AUDIT_RETENTION',
+  'eventWebhook.url': 'PASSAGE_EVENT_WEBHOOK_URL',
+  'eventWebhook.secret': 'PASSAGE_EVENT_WEBHOOK_SECRET',
   id: 'PASSAGE_APP_ID',
   apiKey: 'PASSAGE_API_KEY',
   name: 'PASSAGE_APP_NAME',
@@ -56,7 +58,13 @@ export const optionVariables: Readonly<Record<string, string>> = {
 };
 
 /** Variables whose value may be in a file: the variable with the ending `_FILE` names it. */
-const secrets = ['PASSAGE_SECRET', 'PASSAGE_NEXT_SECRET', 'PASSAGE_SMTP_URL', 'PASSAGE_WEBHOOK_SECRET'];
+const secrets = [
+  'PASSAGE_SECRET',
+  'PASSAGE_NEXT_SECRET',
+  'PASSAGE_SMTP_URL',
+  'PASSAGE_WEBHOOK_SECRET',
+  'PASSAGE_EVENT_WEBHOOK_SECRET',
+];
 
 const knownVariables: readonly string[] = [
   ...Object.values(optionVariables),
@@ -110,6 +118,7 @@ export function readEnvironment(variables: Variables, readFile: ReadFile): Envir
     metrics: !metrics,
     auditRetention: readDays(variables.PASSAGE_AUDIT_RETENTION),
     delivery: readDelivery(variables, readFile),
+    eventWebhook: readEventWebhook(variables, readFile),
   };
   named(optionVariables, () => resolveOptions(options));
   return {
@@ -201,6 +210,15 @@ function readDelivery(variables: Variables, readFile: ReadFile): PassageServerOp
   return named({ url: 'PASSAGE_WEBHOOK_URL', secret: 'PASSAGE_WEBHOOK_SECRET' }, () =>
     webhook({ url: hook, secret, allowPrivateHttp }),
   );
+}
+
+function readEventWebhook(variables: Variables, readFile: ReadFile): PassageServerOptions['eventWebhook'] {
+  const url = variables.PASSAGE_EVENT_WEBHOOK_URL;
+  const secret = readHidden(variables, 'PASSAGE_EVENT_WEBHOOK_SECRET', readFile);
+  if (!url && !secret) return undefined;
+  if (!url) throw new TypeError('PASSAGE_EVENT_WEBHOOK_URL must be set to the URL that receives events');
+  if (!secret) throw new TypeError('PASSAGE_EVENT_WEBHOOK_SECRET must be set to the key that signs events');
+  return { url, secret };
 }
 
 function readFlag(variables: Variables, name: string): boolean | undefined {

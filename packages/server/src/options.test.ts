@@ -83,6 +83,8 @@ const wrongOptions: Wrong<PassageServerOptions> & Record<string, unknown[]> = {
   ],
   app: notObject,
   delivery: [...notFunction, { send: 'x' }],
+  eventWebhook: notObject,
+  'eventWebhook.url': [...notText, '', 'https://ada:pw@example.com'],
   enumeration: ['Strict', 'none', '', true, null],
   trustedProxies: ['10.0.0.1', null],
   rateLimits: ['off', true, 0, null],

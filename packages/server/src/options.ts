@@ -1,6 +1,7 @@
 import { BlockList, isIP } from 'node:net';
 import { z } from 'zod';
 import type { Delivery } from './delivery/delivery.ts';
+import { type Endpoint, members, readEndpoint } from './delivery/signed.ts';
 import { type NewApp, type ResolvedApp, readNewApp } from './settings.ts';
 import { isEncoded, isLocation } from './storage/location.ts';
 import { isRecord, OptionError, parseStrict, strict } from './strict.ts';
@@ -111,6 +112,11 @@ export const options = strict({
     )
     .optional(),
   /**
+   * Receives what happens to users: `{ url, secret, timeout }`, as of `webhook()`. See [event webhook](#event-webhook).
+   * Default is none.
+   */
+  eventWebhook: strict({ url: members.url, secret: members.secret, timeout: members.timeout }).optional(),
+  /**
    * `passage`: look-ups say whether an address has an account, as the official front ends need. `strict`: known and unknown
    * addresses get the same answers. Default is `passage`.
    */
@@ -149,13 +155,14 @@ export const options = strict({
 export interface PassageServerOptions extends z.input<typeof options> {}
 
 export interface ResolvedOptions
-  extends Omit<z.output<typeof options>, 'app' | 'rateLimits' | 'trustedProxies'> {
+  extends Omit<z.output<typeof options>, 'app' | 'eventWebhook' | 'rateLimits' | 'trustedProxies'> {
   /** `baseUrl` without a slash at its end. */
   baseUrl: string;
   origin: string;
   /** Path that everything lives below: empty, or with a slash at its start and none at its end. */
   basePath: string;
   app: ResolvedApp;
+  eventWebhook: Endpoint | undefined;
   strict: boolean;
   trustedProxies: BlockList;
   rateLimits: RateLimits | undefined;
@@ -173,6 +180,9 @@ export function resolveOptions(given: PassageServerOptions): ResolvedOptions {
     origin: url.origin,
     basePath,
     app: readNewApp(resolved.app ?? {}),
+    eventWebhook:
+      resolved.eventWebhook &&
+      readEndpoint(resolved.eventWebhook, resolved.allowPrivateHttp, 'eventWebhook.url'),
     strict: resolved.enumeration === 'strict',
     trustedProxies: readProxies(resolved.trustedProxies),
     rateLimits: resolved.rateLimits || undefined,

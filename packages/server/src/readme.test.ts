@@ -75,6 +75,7 @@ const variables: Readonly<Record<string, string>> = {
   app: '`PASSAGE_APP_ID`, `PASSAGE_API_KEY`, `PASSAGE_APP_NAME`, `PASSAGE_AUTH_ORIGIN`',
   delivery:
     '`PASSAGE_SMTP_URL` (or `_FILE`), `PASSAGE_SMTP_FROM` and, where mail servers insist on a full host name, `PASSAGE_SMTP_NAME`, or `PASSAGE_WEBHOOK_URL` and `PASSAGE_WEBHOOK_SECRET` (or `_FILE`)',
+  eventWebhook: '`PASSAGE_EVENT_WEBHOOK_URL` and `PASSAGE_EVENT_WEBHOOK_SECRET` (or `_FILE`)',
   rateLimits: 'see below',
   logger: '`LOG_LEVEL`',
 };

@@ -1,7 +1,7 @@
 import { rotateSigningKeys } from './apps/rotation.ts';
 import { record } from './events/record.ts';
 import { itself, type Service } from './service.ts';
-import { deleteUnfinishedSignups, sweep, sweepAudit } from './storage/maintenance.ts';
+import { deleteUnfinishedSignups, sweep, sweepAudit, sweepWebhooks } from './storage/maintenance.ts';
 
 /** Work that one of the processes repeats. */
 interface Job {
@@ -24,6 +24,7 @@ const jobs: readonly Job[] = [
     async work({ db, clock, options: { auditRetention } }, signal) {
       await sweep(db, clock(), signal);
       await sweepAudit(db, clock(), auditRetention, signal);
+      await sweepWebhooks(db, clock(), signal);
     },
   },
   {

@@ -7,6 +7,7 @@ import type { OutboxMessage } from './delivery/delivery.ts';
 import { outbox } from './delivery/outbox.ts';
 import { WireError } from './errors.ts';
 import { record } from './events/record.ts';
+import { createSender, type Sender } from './events/sender.ts';
 import { createClientReader } from './http/client.ts';
 import { createHints } from './http/hints.ts';
 import { type Listener, openListener } from './http/listener.ts';
@@ -58,7 +59,7 @@ export interface PassageServer {
    */
   rotateSecret(secret: string): Promise<number>;
   /**
-   * Does the scheduled work that is due, such as deleting what has expired. The server calls it by itself, on PostgreSQL in one process at
+   * Does the scheduled work that is due, such as deleting what has expired, and posts what waits for the event webhook. The server calls it by itself, on PostgreSQL in one process at
    * a time. Call it where timers do not run between requests, as on function platforms: every ten minutes, for example.
    *
    * @returns Names of the jobs that ran: none if another process does this work at present.
@@ -100,6 +101,7 @@ export async function openServer(
     const secrets = createSecrets(resolved.secret);
     await storage.db.transaction().execute((trx) => requireSecret(trx, secrets));
     const kept = outbox({ clock });
+    let sender: Sender | undefined;
     const service: Service = {
       options: resolved,
       storage,
@@ -112,18 +114,23 @@ export async function openServer(
       known: { apps: new Map(), apiKeys: new Map() },
       underWay: new Set(),
       closing: new AbortController(),
+      wake: () => sender?.wake(),
       operator: {
         ip: undefined,
         userAgent: actor === 'command' ? 'passage-server command' : '',
         actor: { kind: actor },
       },
     };
+    if (resolved.eventWebhook) sender = createSender(service, resolved.eventWebhook);
     await rewriteAddresses(service);
     const created = firstApp ? await createFirstApp(service) : undefined;
     await warnOfApps(service);
     const schedule = createSchedule(service);
-    if (use === 'serve') schedule.start();
-    return { server: assemble(service, schedule, created, kept.messages), service };
+    if (use === 'serve') {
+      schedule.start();
+      sender?.start();
+    }
+    return { server: assemble(service, schedule, sender, created, kept.messages), service };
   } catch (error) {
     await storage.close();
     throw error;
@@ -133,6 +140,7 @@ export async function openServer(
 function assemble(
   service: Service,
   schedule: Schedule,
+  sender: Sender | undefined,
   created: PassageServer['created'],
   messages: readonly OutboxMessage[],
 ): PassageServer {
@@ -187,7 +195,10 @@ function assemble(
     apps: createAdministration(service, importUsers),
     outbox: { messages },
     backup: (file) => backUp(service.storage, file),
-    runScheduled: schedule.run,
+    async runScheduled() {
+      await sender?.sendDue();
+      return schedule.run();
+    },
     voidSecrets: () =>
       service.db.transaction().execute(async (trx) => {
         await voidSecrets(trx);
@@ -209,7 +220,7 @@ function assemble(
         service.closing.abort();
         await listener?.close();
         await schedule.close();
-        await finish(service);
+        await Promise.all([finish(service), sender?.stop()]);
         await service.storage.close();
       })();
       return closing;

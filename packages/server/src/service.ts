@@ -21,6 +21,8 @@ export interface Service {
   readonly underWay: Set<Promise<unknown>>;
   /** Aborted when the server begins to close. */
   readonly closing: AbortController;
+  /** Has the event webhook told of what was just stored, without waiting for it. */
+  readonly wake: () => void;
   /** Who does what no request asks for: the program that made the server, or a command. */
   readonly operator: Client;
 }

@@ -3,10 +3,13 @@ import { dirname } from 'node:path';
 import { sql } from 'kysely';
 import { listOldKeys } from '../apps/rotation.ts';
 import { DeliveryError } from '../delivery/error.ts';
-import type { PassageServerOptions } from '../options.ts';
+import { findFailure } from '../delivery/signed.ts';
+import { answerOf } from '../events/sender.ts';
+import { type PassageServerOptions, resolveOptions } from '../options.ts';
 import { issuerOf, type Service } from '../service.ts';
 import { type Check, check, failure } from './check.ts';
 import { explain } from './mail.ts';
+import { webhookCure } from './webhooks.ts';
 
 const gigabyte = 2 ** 30;
 /** Limit of each request, in milliseconds. */
@@ -166,4 +169,16 @@ export async function checkDelivery({ delivery }: PassageServerOptions): Promise
     const { message } = error instanceof DeliveryError ? explain(error) : (error as Error);
     return check('delivery', 'fail', message);
   }
+}
+
+/** Asks the event webhook whether anybody is there, without posting an event. */
+export async function checkEventWebhook(options: PassageServerOptions): Promise<Check[]> {
+  const { eventWebhook } = resolveOptions(options);
+  if (!eventWebhook) return [];
+  const failed = await findFailure(eventWebhook);
+  if (!failed) {
+    const text = 'answers; see whether it takes events by: passage-server webhooks test';
+    return [check('event webhook', 'ok', text)];
+  }
+  return [check('event webhook', 'fail', `does not answer: ${answerOf(failed)}`, webhookCure)];
 }

@@ -10,6 +10,7 @@ import { startCommands } from './start.ts';
 import { tokenCommands } from './token.ts';
 import { transferCommands } from './transfer.ts';
 import { userCommands } from './users.ts';
+import { webhookCommands } from './webhooks.ts';
 
 /** All commands, in the order of the help. */
 export const commands: readonly Command[] = [
@@ -21,6 +22,7 @@ export const commands: readonly Command[] = [
   ...transferCommands,
   ...deviceCommands,
   ...auditCommands,
+  ...webhookCommands,
   ...tokenCommands,
   ...mailCommands,
   ...databaseCommands,

@@ -17,7 +17,9 @@ export const doctorCommands = [
         return report([failure('configuration', error, 'correct the variable')]);
       }
       const checks = checkConfiguration(known);
-      const { checkDatabase, checkDelivery, checkKeyAge, checkPublicUrl } = await import('./checks.ts');
+      const { checkDatabase, checkDelivery, checkEventWebhook, checkKeyAge, checkPublicUrl } = await import(
+        './checks.ts'
+      );
       try {
         const service = await openService();
         checks.push(check('secret', 'ok', 'is that of the database'));
@@ -26,7 +28,7 @@ export const doctorCommands = [
       } catch (error) {
         checks.push(failure('database', error, 'correct DATABASE_URL or PASSAGE_SECRET'));
       }
-      checks.push(await checkDelivery(known.options));
+      checks.push(await checkDelivery(known.options), ...(await checkEventWebhook(known.options)));
       return report(checks);
     },
   }),

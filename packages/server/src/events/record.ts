@@ -4,6 +4,7 @@ import type { EventRow } from '../storage/schema.ts';
 import { randomText } from '../storage/secrets.ts';
 import { type Details, writeEntry } from './audit.ts';
 import { maskAddress } from './mask.ts';
+import { enqueue } from './queue.ts';
 import { type EventName, typeOf } from './types.ts';
 
 /** Something that happened. */
@@ -20,11 +21,13 @@ export interface Happening {
   addresses?: readonly (string | null | undefined)[];
   /** What the user did, for their events. Default is `other`. */
   action?: EventRow['action'];
+  /** What changed of the user, where the type does not say it. */
+  fields?: readonly string[];
 }
 
 /**
- * Writes down what happened, in the transaction that makes it happen: for the user, and in the audit log if it is a change. It is logged and
- * counted after the commit.
+ * Writes down what happened, in the transaction that makes it happen: for the user, in the audit log if it is a change, and for the event
+ * webhook if there is one. It is logged and counted after the commit.
  *
  * @returns ID of the entry in the audit log, if there is one.
  */
@@ -37,6 +40,7 @@ export async function record(
   const { recent, audit } = typeOf(type);
   afterCommit(trx, () => report(service, happening));
   if (recent && appId && userId) await writeRecent(service, trx, appId, userId, happening);
+  if (service.options.eventWebhook && appId && userId) await queue(service, trx, appId, userId, happening);
   if (!audit) return undefined;
   const masked = addresses.flatMap((address) => (address ? [maskAddress(address)] : []));
   return writeEntry(trx, service.clock(), {
@@ -85,4 +89,19 @@ async function writeRecent(
       created_at: service.clock(),
     })
     .execute();
+}
+
+async function queue(
+  service: Service,
+  trx: Queries,
+  appId: string,
+  userId: string,
+  { type, details, action = 'other', fields = typeOf(type).fields }: Happening,
+): Promise<void> {
+  const { webhook } = typeOf(type);
+  // A link that proves an address logs nobody in.
+  if (!webhook || (webhook === 'user.login' && action === 'other')) return;
+  const data = { passkey_id: details?.passkey, session_id: details?.session, fields };
+  await enqueue(service, trx, { appId, userId, type: webhook, data });
+  afterCommit(trx, service.wake);
 }

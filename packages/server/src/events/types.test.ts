@@ -7,10 +7,15 @@ it('has its table in docs/security.md: `vitest -u` writes it', async () => {
   const file = fileURLToPath(new URL('../../../../docs/security.md', import.meta.url));
   const page = readFileSync(file, 'utf8').replaceAll('\r\n', '\n');
   const rows = (Object.keys(eventTypes) as EventName[]).map((name) => {
-    const { text, recent, audit } = typeOf(name);
-    return [`\`${name}\``, text, recent ? '✓' : '–', audit ? '✓' : '–'];
+    const { text, recent, audit, webhook } = typeOf(name);
+    const told = webhook ? `\`${webhook}\`` : '–';
+    return [`\`${name}\``, text, recent ? '✓' : '–', audit ? '✓' : '–', told];
   });
-  const table = [['Event', 'What happened', 'User', 'Audit'], ['---', '---', '---', '---'], ...rows]
+  const table = [
+    ['Event', 'What happened', 'User', 'Audit', 'Webhook'],
+    ['---', '---', '---', '---', '---'],
+    ...rows,
+  ]
     .map((cells) => `| ${cells.join(' | ')} |`)
     .join('\n');
   expect(page).toContain('<!-- table: events -->');

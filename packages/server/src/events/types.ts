@@ -7,43 +7,104 @@ interface EventType {
   audit?: true;
   /** Whether it may be an attack: it is logged as a warning. */
   suspect?: true;
+  /** Event of the webhook that tells of it. */
+  webhook?: string;
+  /** What a `user.updated` of it says has changed: fields of the user by their names in the Management API. */
+  fields?: readonly string[];
 }
 
 /** Everything that is logged and counted by name. */
 export const eventTypes = {
-  'user.created': { text: 'A user was created', audit: true },
+  'user.created': { text: 'A user was created', audit: true, webhook: 'user.created' },
   'users.imported': { text: 'Users were imported', audit: true },
   'signups.deleted': { text: 'Sign-ups that nobody finished were deleted', audit: true },
-  'user.activated': { text: 'A user may log in again', recent: true, audit: true },
-  'user.deactivated': { text: 'A user was kept from logging in', recent: true, audit: true },
-  'user.deleted': { text: 'A user was deleted', audit: true },
-  'email.changed': { text: 'An email address was changed', recent: true, audit: true },
+  'user.activated': { text: 'A user may log in again', recent: true, audit: true, webhook: 'user.activated' },
+  'user.deactivated': {
+    text: 'A user was kept from logging in',
+    recent: true,
+    audit: true,
+    webhook: 'user.deactivated',
+  },
+  'user.deleted': { text: 'A user was deleted', audit: true, webhook: 'user.deleted' },
+  'email.changed': {
+    text: 'An email address was changed',
+    recent: true,
+    audit: true,
+    webhook: 'user.updated',
+    fields: ['email', 'email_verified'],
+  },
   'email.rewritten': {
     text: 'An email address was stored in its present form, after an upgrade',
     audit: true,
+    webhook: 'user.updated',
+    fields: ['email'],
   },
-  'phone.changed': { text: 'A phone number was changed', recent: true, audit: true },
-  'email.proven': { text: 'An email address was proven for the first time', audit: true },
-  'phone.proven': { text: 'A phone number was proven for the first time', audit: true },
-  'metadata.changed': { text: 'Metadata of a user was changed', audit: true },
-  'unproven.removed': { text: 'What was made under no proof was removed', audit: true },
+  'phone.changed': {
+    text: 'A phone number was changed',
+    recent: true,
+    audit: true,
+    webhook: 'user.updated',
+    fields: ['phone', 'phone_verified'],
+  },
+  'email.proven': {
+    text: 'An email address was proven for the first time',
+    audit: true,
+    webhook: 'user.updated',
+    fields: ['email_verified'],
+  },
+  'phone.proven': {
+    text: 'A phone number was proven for the first time',
+    audit: true,
+    webhook: 'user.updated',
+    fields: ['phone_verified'],
+  },
+  'metadata.changed': {
+    text: 'Metadata of a user was changed',
+    audit: true,
+    webhook: 'user.updated',
+    fields: ['user_metadata'],
+  },
+  'unproven.removed': {
+    text: 'What was made under no proof was removed',
+    audit: true,
+    webhook: 'user.updated',
+  },
 
-  'user.registered': { text: 'A user registered by passkey and logged in', recent: true },
-  'webauthn.login.completed': { text: 'A user logged in by passkey', recent: true },
-  'otp.completed': { text: 'A user logged in by one-time code', recent: true },
-  'magic_link.completed': { text: 'A user opened a magic link', recent: true },
-  'magic_link.claimed': { text: 'A user logged in where the magic link was asked for', recent: true },
+  'user.registered': {
+    text: 'A user registered by passkey and logged in',
+    recent: true,
+    webhook: 'user.login',
+  },
+  'webauthn.login.completed': { text: 'A user logged in by passkey', recent: true, webhook: 'user.login' },
+  'otp.completed': { text: 'A user logged in by one-time code', recent: true, webhook: 'user.login' },
+  'magic_link.completed': { text: 'A user opened a magic link', recent: true, webhook: 'user.login' },
+  'magic_link.claimed': {
+    text: 'A user logged in where the magic link was asked for',
+    recent: true,
+    webhook: 'user.login',
+  },
   'magic_link.created': { text: 'The back end or a command made a magic link', audit: true },
   'session.ended': { text: 'A user signed out' },
   'sessions.revoked': { text: 'All sessions of a user were ended', recent: true, audit: true },
 
-  'webauthn.register.completed': { text: 'A passkey was added', recent: true, audit: true },
+  'webauthn.register.completed': {
+    text: 'A passkey was added',
+    recent: true,
+    audit: true,
+    webhook: 'passkey.added',
+  },
   'webauthn.renamed': { text: 'A passkey was renamed', audit: true },
-  'webauthn.deleted': { text: 'A user deleted a passkey', recent: true, audit: true },
+  'webauthn.deleted': {
+    text: 'A user deleted a passkey',
+    recent: true,
+    audit: true,
+    webhook: 'passkey.deleted',
+  },
   'webauthn.revoked': {
     text: 'The back end or a command deleted a passkey of a user',
     recent: true,
     audit: true,
+    webhook: 'passkey.deleted',
   },
   'passkey.backup_changed': { text: 'A passkey became synced, or stopped being so' },
 
@@ -61,6 +122,7 @@ export const eventTypes = {
     text: 'Refresh token was used again: its session was ended',
     audit: true,
     suspect: true,
+    webhook: 'refresh_token.reused',
   },
   'code.exhausted': { text: 'The last try of a code was wrong', suspect: true },
   'limit.reached': { text: 'A limit is reached: more is refused', suspect: true },
@@ -76,3 +138,8 @@ export function typeOf(name: EventName): EventType {
 
 /** Names of the changes that the audit log keeps. */
 export const auditedTypes = (Object.keys(eventTypes) as EventName[]).filter((name) => typeOf(name).audit);
+
+/** Events of the event webhook. */
+export const webhookTypes = [
+  ...new Set((Object.keys(eventTypes) as EventName[]).flatMap((name) => typeOf(name).webhook ?? [])),
+].sort();

@@ -80,6 +80,11 @@ export async function proveByLogin(
       client,
       details,
       addresses: [address && user[address]],
+      fields: [
+        ...(address ? [address, `${address}_verified`] : []),
+        ...(lost.metadata ? ['user_metadata'] : []),
+        ...(lost.passkeys ? ['webauthn_devices'] : []),
+      ],
     });
   }
   return { proven: true, removed, user: changed };

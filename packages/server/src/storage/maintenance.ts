@@ -71,6 +71,7 @@ function deleteBetween(
   from: number,
   until: number,
   signal: AbortSignal | undefined,
+  only: Record<string, string> = {},
 ): Promise<number> {
   const any = queries as unknown as AnyTable;
   const rows = any
@@ -78,6 +79,7 @@ function deleteBetween(
     .select(key)
     .where(time, '>=', from)
     .where(time, '<=', until)
+    .where((where) => where.and(only))
     .limit(batchSize);
   const deletion = any.deleteFrom(table).where(key, 'in', rows);
   return inBatches(() => deletion.executeTakeFirst(), signal);
@@ -151,6 +153,17 @@ async function inBatches(
     // SQLite runs in this thread: this lets requests run in between.
     await setImmediate();
   }
+}
+
+/** How long events of the webhook are kept that were sent: 7 days, in milliseconds. */
+const sentLifetime = 7 * 86_400_000;
+/** The same of those that failed, or that nobody sends any more: 30 days, in milliseconds. */
+const unsentLifetime = 30 * 86_400_000;
+
+/** Deletes events of the webhook that are over. */
+export async function sweepWebhooks(queries: Queries, now: number, signal?: AbortSignal): Promise<void> {
+  await deleteBetween(queries, 'webhooks', 'id', 'done_at', 0, now - sentLifetime, signal, { state: 'sent' });
+  await deleteBetween(queries, 'webhooks', 'id', 'expires_at', 0, now - unsentLifetime, signal);
 }
 
 /** Deletes entries of the audit log that are older than so many days. */

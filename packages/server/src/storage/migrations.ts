@@ -6,6 +6,7 @@ import proof from './migrations/0003-proof.sql?raw';
 import schedule from './migrations/0004-schedule.sql?raw';
 import endings from './migrations/0005-endings.sql?raw';
 import audit from './migrations/0006-audit.sql?raw';
+import webhooks from './migrations/0007-webhooks.sql?raw';
 import type { DatabaseKind, Schema } from './schema.ts';
 
 interface Migration {
@@ -26,6 +27,7 @@ const migrations: readonly Migration[] = [
   { name: '0004-schedule', text: schedule },
   { name: '0005-endings', text: endings },
   { name: '0006-audit', text: audit },
+  { name: '0007-webhooks', text: webhooks },
 ];
 
 /** Checksum of the first migration while migrations had numbers, and checksums of what Kysely compiled. */

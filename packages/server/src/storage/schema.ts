@@ -206,6 +206,28 @@ export interface AuditTable {
   created_at: number;
 }
 
+/** Events for the event webhook. */
+export interface WebhookTable {
+  /** `webhook-id` of the request. */
+  id: string;
+  app_id: string;
+  user_id: string;
+  /** Order of the events of a user. */
+  position: number;
+  type: string;
+  body: string;
+  state: 'waiting' | 'sent' | 'failed';
+  attempts: number;
+  /** When it is tried next, while it waits. */
+  due_at: number;
+  /** It is not given up before. */
+  expires_at: number;
+  done_at: number | null;
+  /** What came of the last try, unless it was taken. */
+  answer: string | null;
+  created_at: number;
+}
+
 export interface LimitTable {
   id: string;
   count: number;
@@ -230,6 +252,7 @@ export interface Schema {
   refresh_tokens: RefreshTokenTable;
   events: EventTable;
   audit: AuditTable;
+  webhooks: WebhookTable;
   limits: LimitTable;
   meta: MetaTable;
 }
@@ -243,4 +266,5 @@ export type CodeRow = Selectable<CodeTable>;
 export type LinkRow = Selectable<LinkTable>;
 export type SessionRow = Selectable<SessionTable>;
 export type EventRow = Selectable<EventTable>;
+export type WebhookRow = Selectable<WebhookTable>;
 export type AuditRow = Selectable<AuditTable>;

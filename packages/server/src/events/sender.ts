@@ -1,0 +1,118 @@
+import { Counter, Gauge } from 'prom-client';
+import type { DeliveryError } from '../delivery/error.ts';
+import { type Endpoint, postSigned } from '../delivery/signed.ts';
+import type { Service } from '../service.ts';
+import type { WebhookRow } from '../storage/schema.ts';
+import { claim, noteFailure, noteSent, oldestWaiting } from './queue.ts';
+
+/** How often a process looks for what is due, in milliseconds. */
+const interval = 1_000;
+/** Requests under way at a time. */
+const lanes = 10;
+/** How long the end of the server waits for them, in milliseconds. */
+const grace = 3_000;
+
+/** Posts the events that wait. */
+export interface Sender {
+  /** Sends what is due, until nothing more is. Rejects when the database does not answer. */
+  sendDue(): Promise<void>;
+  /** Sends by itself from now on. */
+  start(): void;
+  /** Begins to send without anybody waiting for it, once it was started. */
+  wake(): void;
+  /** Sends nothing more, and waits a moment for what is under way. What gets no answer then is sent again by the next start. */
+  stop(): Promise<void>;
+}
+
+export function createSender(service: Service, endpoint: Endpoint): Sender {
+  const { logger } = service.options;
+  const count = createMetrics(service);
+  const stopping = new AbortController();
+  let round: Promise<void> | undefined;
+  let again = false;
+  let stopped = false;
+  let down = false;
+  let timer: NodeJS.Timeout | undefined;
+
+  const send = async (row: WebhookRow) => {
+    const failure = await postSigned(endpoint, row.id, row.body, stopping.signal);
+    if (!failure) {
+      await noteSent(service, row);
+      count('sent');
+      down = false;
+      return;
+    }
+    // Nobody knows what became of it.
+    if (stopping.signal.aborted) return;
+    const answer = answerOf(failure);
+    const givenUp = await noteFailure(service, row, answer);
+    count(givenUp ? 'failed' : 'retried');
+    const fields = { app: row.app_id, user: row.user_id, webhook: row.id, type: row.type, answer };
+    if (givenUp) logger.error(fields, 'Event webhook was given up: passage-server webhooks resend');
+    else if (!down) logger.warn(fields, 'Event webhook was not taken and will be tried again');
+    down = true;
+  };
+  const run = async () => {
+    do {
+      again = false;
+      for (;;) {
+        const rows = stopped ? [] : await claim(service, endpoint.timeout, lanes);
+        if (rows.length === 0) break;
+        const ends = await Promise.allSettled(rows.map(send));
+        for (const end of ends) if (end.status === 'rejected') throw end.reason;
+      }
+    } while (again && !stopped);
+  };
+  const sendDue = () => {
+    again = true;
+    round ??= run().finally(() => {
+      round = undefined;
+    });
+    return round;
+  };
+  // What the database does not answer is tried again a moment later.
+  const wake = () => void sendDue().catch(() => undefined);
+  return {
+    sendDue,
+    start() {
+      timer = setInterval(wake, interval).unref();
+    },
+    wake: () => timer && wake(),
+    async stop() {
+      stopped = true;
+      clearInterval(timer);
+      timer = undefined;
+      const end = setTimeout(() => stopping.abort(), grace);
+      await round?.catch(() => undefined);
+      clearTimeout(end);
+    },
+  };
+}
+
+/** Says what came back, for the operator. */
+export function answerOf({ failure, status }: DeliveryError): string {
+  return status === undefined ? failure : `status ${status}`;
+}
+
+type Outcome = 'sent' | 'retried' | 'failed';
+
+function createMetrics(service: Service): (outcome: Outcome) => void {
+  const { registry } = service.metrics;
+  const outcomes = new Counter({
+    name: 'passage_event_webhooks_total',
+    help: 'Tries to post an event, by outcome',
+    labelNames: ['outcome'],
+    registers: [registry],
+  });
+  new Gauge({
+    name: 'passage_event_webhooks_oldest_waiting_seconds',
+    help: 'Age of the oldest event that waits to be posted; 0 if none does',
+    registers: [registry],
+    async collect() {
+      // While the database is away, the last known age stands.
+      const oldest = await oldestWaiting(service).catch(() => null);
+      if (oldest !== null) this.set(oldest === undefined ? 0 : (service.clock() - oldest) / 1000);
+    },
+  });
+  return (outcome) => outcomes.inc({ outcome });
+}
