@@ -42,7 +42,7 @@ const jobs: readonly Job[] = [
 /** How often a process checks whether it has the turn and work is due, in milliseconds. */
 const interval = 5_000;
 
-/** Names of the jobs that ran. Both are empty when another process has the turn, or nothing was due. */
+/** Names of the jobs that ran. Both are empty if another process has the turn, or nothing was due. */
 export interface ScheduledRun {
   readonly completed: readonly string[];
   readonly failed: readonly string[];

@@ -85,8 +85,8 @@ export async function createPassageServer(options: PassageServerOptions): Promis
  * Like `createPassageServer`, for commands too.
  *
  * @param use Whether it may work beside a server (`visit`).
- * @param firstApp Whether an app is made where there is none.
- * @param actor Who does what no request asks for.
+ * @param firstApp Whether to make an app if there is none.
+ * @param actor Who is recorded for work without a request.
  * @internal
  */
 export async function openServer(
@@ -167,7 +167,7 @@ function assemble(
         return new WireError('not_found').toResponse();
       }
       if (!related) url.pathname = url.pathname.slice(basePath.length) || '/';
-      // The router takes slashes at the end.
+      // The router accepts trailing slashes.
       if (url.pathname.endsWith('/') && isSystemPath(url.pathname.slice(0, -1))) {
         return new WireError('not_found').toResponse();
       }
@@ -228,7 +228,7 @@ function assemble(
   };
 }
 
-/** Paths of the server as they look once a proxy has taken the prefix off. */
+/** Paths of the server after a proxy has removed the prefix. */
 const topLevel = /^\/(?:(?:auth|api)\/v1\/|(?:login|livez|readyz|metrics)$)/;
 const strippedPrefix =
   'A request without the path of "baseUrl" would exist with it: the proxy in front of the server must not strip the prefix';
@@ -236,7 +236,7 @@ const strippedPrefix =
 /** Longest time to wait for requests in process and for messages, in milliseconds. */
 const patience = 8_000;
 
-/** Waits for what is under way, and what that begins. */
+/** Waits for work under way, and for work that it starts. */
 async function finish({ underWay }: Service): Promise<void> {
   const stop = new AbortController();
   const late = delay(patience, 'late', { signal: stop.signal }).catch(() => undefined);

@@ -17,13 +17,13 @@ export interface Service {
   readonly metrics: Metrics;
   readonly clock: () => number;
   readonly known: Known;
-  /** Requests and messages that the end of the server waits for. */
+  /** Requests and messages that `close` waits for. */
   readonly underWay: Set<Promise<unknown>>;
   /** Aborted when the server begins to close. */
   readonly closing: AbortController;
   /** Has the event webhook told of what was just stored, without waiting for it. */
   readonly wake: () => void;
-  /** Who does what no request asks for: the program that made the server, or a command. */
+  /** Who is recorded for work without a request: the program that made the server, or a command. */
   readonly operator: Client;
 }
 
@@ -97,7 +97,7 @@ export interface Keys {
   signing(appId: string): Promise<SigningKey>;
   /** Encrypts the private keys of all apps anew. */
   reseal(queries: Queries, next: Secrets): Promise<number>;
-  /** Has the keys of an app read again. */
+  /** Makes the keys of an app be read again. */
   forget(appId: string): void;
 }
 
@@ -109,7 +109,8 @@ export interface App {
 }
 
 /**
- * Who does something: a user, the back end by its API key, whoever runs a command, the program by `server.apps`, or the server by itself.
+ * Who acts: a user, the back end by its API key, the operator by a command, the program by `server.apps`, or the
+ * server itself.
  */
 export interface Actor {
   readonly kind: AuditRow['actor'];
@@ -129,7 +130,7 @@ export interface Client {
 /** The server, by itself. */
 export const itself = { ip: undefined, userAgent: '', actor: { kind: 'server' } } as const satisfies Client;
 
-/** Has the end of the server wait for some work. */
+/** Makes `close` wait for some work. */
 export function track<T>({ underWay }: Service, work: Promise<T>): Promise<T> {
   const forget = () => underWay.delete(work);
   underWay.add(work);

@@ -98,7 +98,7 @@ async function findKey(
     const update = service.db.updateTable('api_keys').set({ last_used_at: now }).where('id', '=', row.id);
     // A full disk must not stop reads.
     await update.execute().catch((error: Error) => {
-      service.options.logger.warn({ reason: error.message }, 'Use of an API key could not be noted');
+      service.options.logger.warn({ reason: error.message }, 'The use of an API key could not be stored');
     });
   }
   return row.id;

@@ -76,7 +76,7 @@ describe.skipIf(!built)('doctor (needs a build)', () => {
       ]);
       const other = Buffer.from(secret, 'base64').reverse().toString('base64');
       expect((await doctor({ PASSAGE_SECRET: other })).failed).toEqual([
-        expect.stringContaining('another secret'),
+        expect.stringContaining('different secret'),
       ]);
       expect((await doctor({ PASSAGE_BASE_URL: `${good.PASSAGE_BASE_URL}/auth` })).failed).toEqual([
         expect.stringContaining('answers 404'),

@@ -57,7 +57,9 @@ export async function readUsers(
   if (appId !== undefined) users = users.where('app_id', '=', appId);
   const ids = (await users.execute()).map(({ id }) => id);
   if (ids.length === 0) {
-    throw new Error('No user has this address now: name a user who is deleted or has another one by ID');
+    throw new Error(
+      'No user has this address now: give the ID of a user who was deleted or has another address',
+    );
   }
   return ids;
 }

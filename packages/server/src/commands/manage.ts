@@ -83,7 +83,8 @@ async function requireOwn(service: Service, id: string): Promise<App> {
 async function findOnly({ db }: Service): Promise<string> {
   const [only, another] = await db.selectFrom('apps').select('id').limit(2).execute();
   if (!only) throw new Error('There is no app: make one with passage-server apps create');
-  if (another) throw new Error('There are several apps: put the app ID in front (passage-server apps list)');
+  if (another)
+    throw new Error('There are several apps: give the app ID first (passage-server apps list shows them)');
   return only.id;
 }
 

@@ -13,7 +13,7 @@ export const tokenCommands = [
       const { baseUrl = '' } = environment().options;
       if (!isLoopback(new URL(baseUrl).hostname)) {
         throw new Error(
-          'Tokens are made only where PASSAGE_BASE_URL is http://localhost or the like: use "users link" to let a user of this server in',
+          'Tokens are made only if PASSAGE_BASE_URL is on this machine, such as http://localhost:3000: use "users link" to let a user in',
         );
       }
       const managed = await openApp();

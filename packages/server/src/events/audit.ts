@@ -4,7 +4,7 @@ import type { AuditRow } from '../storage/schema.ts';
 import { orderedText } from '../storage/secrets.ts';
 import type { EventName } from './types.ts';
 
-/** What an entry says besides who did what: IDs, names and counts. */
+/** Details of an entry: IDs, names and counts. */
 export type Details = Readonly<Record<string, unknown>>;
 
 interface NewEntry {
@@ -29,15 +29,15 @@ export interface Entry {
   details: Details;
 }
 
-/** Which entries to list. What is left out does not matter. */
+/** Which entries to list. Omitted conditions match everything. */
 export interface EntryFilter {
   appId?: string | undefined;
   userIds?: readonly string[] | undefined;
   types?: readonly string[] | undefined;
   actor?: { kind: Actor['kind']; id?: string | undefined } | undefined;
-  /** First moment. */
+  /** Start, inclusive. */
   since?: number | undefined;
-  /** First moment that is too late. */
+  /** End, exclusive. */
   until?: number | undefined;
   limit: number;
 }
@@ -67,7 +67,7 @@ export async function writeEntry(
   return id;
 }
 
-/** Changes what an entry says, while the work that it is about goes on. */
+/** Updates an entry while the work that it describes continues. */
 export async function rewriteEntry(queries: Queries, id: string, details: Details): Promise<void> {
   await queries
     .updateTable('audit')

@@ -1,4 +1,4 @@
-/** Shows an address to somebody who may not know it: its owner recognizes it, and it has no text that its owner chose. */
+/** Masks an address: its owner recognizes it, and it contains no text that the owner chose. */
 export function maskAddress(address: string): string {
   const [local = '', domain = ''] = address.split('@');
   if (!domain) return `***${address.slice(-4)}`;

@@ -10,14 +10,14 @@ import { type EventName, typeOf } from './types.ts';
 /** Something that happened. */
 export interface Happening {
   type: EventName;
-  /** Absent for what is of the whole server. */
+  /** Absent for events of the whole server. */
   appId?: string | undefined;
   userId?: string | undefined;
-  /** Whoever caused it. */
+  /** Who caused it. */
   client: Client;
-  /** What else is known, such as IDs and names. Never a secret, and never an address. */
+  /** Further details, such as IDs and names. Never a secret or an address. */
   details?: Details;
-  /** Addresses that it is about. The audit log has them masked, the log does not have them. */
+  /** Addresses concerned. The audit log masks them, and the log omits them. */
   addresses?: readonly (string | null | undefined)[];
   /** What the user did, for their events. Default is `other`. */
   action?: EventRow['action'];
@@ -26,7 +26,7 @@ export interface Happening {
 }
 
 /**
- * Writes down what happened, in the transaction that makes it happen: for the user, in the audit log if it is a change, and for the event
+ * Records an event in the transaction that causes it: for the user, in the audit log if it is a change, and for the event
  * webhook if there is one. It is logged and counted after the commit.
  *
  * @returns ID of the entry in the audit log, if there is one.
@@ -53,7 +53,7 @@ export async function record(
   });
 }
 
-/** Logs and counts what happened. For what is stored, `record` does. */
+/** Logs and counts an event that is not stored. For stored ones, `record` does both. */
 export function report(service: Service, happening: Happening): void {
   const { type, appId: app, userId: user, client, details } = happening;
   const { suspect, text } = typeOf(type);

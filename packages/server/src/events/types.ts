@@ -18,9 +18,14 @@ export const eventTypes = {
   'user.created': { text: 'A user was created', audit: true, webhook: 'user.created' },
   'users.imported': { text: 'Users were imported', audit: true },
   'signups.deleted': { text: 'Sign-ups that nobody finished were deleted', audit: true },
-  'user.activated': { text: 'A user may log in again', recent: true, audit: true, webhook: 'user.activated' },
+  'user.activated': {
+    text: 'A user was activated again',
+    recent: true,
+    audit: true,
+    webhook: 'user.activated',
+  },
   'user.deactivated': {
-    text: 'A user was kept from logging in',
+    text: 'A user was deactivated',
     recent: true,
     audit: true,
     webhook: 'user.deactivated',
@@ -65,7 +70,7 @@ export const eventTypes = {
     fields: ['user_metadata'],
   },
   'unproven.removed': {
-    text: 'What was made under no proof was removed',
+    text: 'What others made before an address was proven was removed',
     audit: true,
     webhook: 'user.updated',
   },
@@ -119,13 +124,13 @@ export const eventTypes = {
   'backup.restored': { text: 'A backup was restored: sessions, codes and links ended', audit: true },
 
   'refresh_token.reused': {
-    text: 'Refresh token was used again: its session was ended',
+    text: 'A refresh token was used again, and its session was ended',
     audit: true,
     suspect: true,
     webhook: 'refresh_token.reused',
   },
   'code.exhausted': { text: 'The last try of a code was wrong', suspect: true },
-  'limit.reached': { text: 'A limit is reached: more is refused', suspect: true },
+  'limit.reached': { text: 'A rate limit was reached', suspect: true },
   'api_key.wrong': { text: 'A wrong API key was sent', suspect: true },
   'passkey.counter_went_back': { text: 'Signature counter of a synced passkey went back', suspect: true },
 } as const satisfies Record<string, EventType>;

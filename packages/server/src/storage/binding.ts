@@ -26,7 +26,7 @@ export async function checkSecret(queries: Queries, secrets: Secrets): Promise<v
     .executeTakeFirstOrThrow();
   const [known, given] = [Buffer.from(row.value), Buffer.from(secrets.hash('mark'))];
   if (known.length !== given.length || !timingSafeEqual(known, given)) {
-    throw new Error('The database was made with another secret: start with that one');
+    throw new Error('The database was created with a different secret: use that secret');
   }
 }
 

@@ -62,7 +62,7 @@ describeDatabases('Storage', (make) => {
     const first = await createPassageServer({ baseUrl, secret, database: location, app });
     await first.close();
     await expect(createPassageServer({ baseUrl, secret: otherSecret, database: location })).rejects.toThrow(
-      'another secret',
+      'different secret',
     );
     const again = await createPassageServer({ baseUrl, secret, database: location });
     expect(await again.apps.list()).toHaveLength(1);
@@ -80,7 +80,7 @@ describeDatabases('Storage', (make) => {
     expect((await first.call('GET', '/readyz')).status).toBe(503);
     await first.server.close();
     await expect(createPassageServer({ baseUrl, secret, database: location })).rejects.toThrow(
-      'another secret',
+      'different secret',
     );
     const again = await createPassageServer({ baseUrl, secret: otherSecret, database: location });
     const refresh = await again.fetch(
