@@ -1,3 +1,5 @@
+import { JsonResponse } from './json.ts';
+
 /** Every error code of the wire protocol that this server sends, and `too_many_requests`, for which the protocol has none. */
 export type ErrorCode =
   | 'invalid_request'
@@ -116,7 +118,7 @@ export class WireError extends Error {
   }
 
   toResponse(): Response {
-    return Response.json(
+    return new JsonResponse(
       { code: this.code, error: this.message },
       {
         status: this.status,

@@ -16,7 +16,8 @@ interface ClientReader {
  */
 export function createClientReader(trusted: BlockList): ClientReader {
   const addresses = new WeakMap<Request, string>();
-  const isTrusted = (address: string) => trusted.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
+  const isTrusted = (address: string) =>
+    trusted.rules.length > 0 && trusted.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
   return {
     note(request, remoteAddress = '') {
       const address = readAddress(remoteAddress);

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { WireError } from '../errors.ts';
+import { JsonResponse } from '../json.ts';
 import { isPlainPath } from '../urls.ts';
 import { collectBody } from './body.ts';
 import { requestIdHeader } from './requestid.ts';
@@ -11,8 +12,16 @@ type MountedRequest = IncomingMessage & {
   body?: unknown;
 };
 
+/** What the server reads of a request. A whole `Request`, with signal and stream, takes as long to make as a small answer. */
+export interface RequestParts {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: Pick<Headers, 'get'>;
+  readonly body: Iterable<Uint8Array> | AsyncIterable<Uint8Array> | Request['body'];
+}
+
 /** Answers a request, given the address of its connection. */
-type Fetch = (request: Request, connection: { remoteAddress: string | undefined }) => Promise<Response>;
+type Fetch = (request: RequestParts, connection: { remoteAddress: string | undefined }) => Promise<Response>;
 
 /**
  * Answers a request of `node:http` with a fetch handler.
@@ -41,29 +50,36 @@ export async function answerNode(
   }
 }
 
-async function toRequest(req: MountedRequest, origin: string): Promise<Request> {
-  const headers = new Headers();
-  // HTTP/2 pseudo headers are no header fields.
-  for (const [name, value] of fieldsOf(req)) if (!name.startsWith(':')) headers.append(name, value);
-  const method = req.method ?? 'GET';
+async function toRequest(req: MountedRequest, origin: string): Promise<RequestParts> {
+  const method = (req.method ?? 'GET').toUpperCase();
   // RFC 9112 §3.2.2: a proxy may send the whole URL.
   const path = (req.originalUrl ?? req.url ?? '/').replace(/^https?:\/\/[^/?#]*(?=\/)/i, '');
   // Before `URL` makes it plain.
   if (!path.startsWith('/') || !isPlainPath(path.split('?', 1)[0] ?? '')) throw new WireError('not_found');
+  const { href } = new URL(path, origin);
   const body = method === 'GET' || method === 'HEAD' ? undefined : await readBody(req);
-  return new Request(new URL(path, origin), { method, headers, body: (body ?? null) as BodyInit | null });
+  return {
+    method,
+    url: href,
+    headers: { get: (name) => readField(req, name) },
+    body: body === undefined ? null : [Buffer.from(body)],
+  };
 }
 
-/** Header fields as they came. Function platforms make requests that have `headers` only. */
-function fieldsOf({ headers, rawHeaders }: Partial<IncomingMessage>): [name: string, value: string][] {
-  if (rawHeaders?.length) {
-    return rawHeaders.flatMap((name, index) =>
-      index % 2 === 0 ? [[name, rawHeaders[index + 1] ?? ''] as [string, string]] : [],
-    );
+/** Reads a header field. Of several, `req.headers` may keep the first only; but requests of function platforms have nothing else. */
+function readField({ headers, rawHeaders = [] }: Partial<IncomingMessage>, name: string): string | null {
+  const wanted = name.toLowerCase();
+  const isNamed = (other: string | undefined) =>
+    other?.length === wanted.length && other.toLowerCase() === wanted;
+  const values: string[] = [];
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    if (isNamed(rawHeaders[index])) values.push(rawHeaders[index + 1] ?? '');
   }
-  return Object.entries(headers ?? {}).flatMap(([name, value]) =>
-    [value ?? []].flat().map((one): [string, string] => [name, one]),
-  );
+  if (rawHeaders.length === 0) {
+    for (const [other, value] of Object.entries(headers ?? {}))
+      if (isNamed(other)) values.push(...[value ?? []].flat());
+  }
+  return values.length > 0 ? values.join(', ') : null;
 }
 
 async function readBody(req: MountedRequest): Promise<string | Uint8Array | undefined> {
@@ -83,12 +99,18 @@ function parsedBody(body: unknown): string | Uint8Array | undefined {
 }
 
 async function send(response: Response, req: IncomingMessage, res: ServerResponse): Promise<void> {
-  const body = response.body && req.method !== 'HEAD' ? Buffer.from(await response.arrayBuffer()) : undefined;
-  res.statusCode = response.status;
-  for (const [name, value] of response.headers) res.setHeader(name, value);
-  if (response.status !== 204 && req.method !== 'HEAD')
-    res.setHeader('Content-Length', body?.byteLength ?? 0);
+  const headers: Record<string, string | number> = Object.fromEntries(response.headers);
+  const hasBody = response.status !== 204 && req.method !== 'HEAD';
+  const body = hasBody ? await readContent(response) : '';
+  if (hasBody) headers['Content-Length'] = Buffer.byteLength(body);
   // The rest of a body that was refused is not read.
-  if (response.status === 413) res.setHeader('Connection', 'close');
+  if (response.status === 413) headers.Connection = 'close';
+  // Function platforms have a `writeHead` that returns nothing.
+  res.writeHead(response.status, headers);
   res.end(body);
+}
+
+async function readContent(response: Response): Promise<string | Uint8Array> {
+  if (response instanceof JsonResponse) return response.content;
+  return response.body ? new Uint8Array(await response.arrayBuffer()) : '';
 }

@@ -2,6 +2,7 @@ import type { Hono, Context as HonoContext } from 'hono';
 import type { z } from 'zod';
 import { requireApp, requireKey } from '../apps/apps.ts';
 import { WireError } from '../errors.ts';
+import { JsonResponse } from '../json.ts';
 import { levelTime } from '../logins/enumeration.ts';
 import type { App, Client, Service } from '../service.ts';
 import { readBody, readQuery } from './body.ts';
@@ -123,6 +124,6 @@ async function answer(
   };
   const result = await (one.leveled ? levelTime(service, () => one.handle(request)) : one.handle(request));
   if (result === undefined) return new Response(null, { status: one.status ?? 200 });
-  const response = Response.json(result, { status: one.status ?? 200 });
+  const response = new JsonResponse(result, { status: one.status ?? 200 });
   return one.cacheable ? cacheable(context.req.raw, response) : response;
 }

@@ -1,6 +1,7 @@
 import type { Hono } from 'hono';
 import { readRelatedOrigins } from '../apps/origins.ts';
 import { WireError } from '../errors.ts';
+import { JsonResponse } from '../json.ts';
 import type { Service } from '../service.ts';
 import { checkSecret } from '../storage/binding.ts';
 import { cacheable } from './cache.ts';
@@ -22,8 +23,8 @@ export function addSystemRoutes(
   auth: readonly Route[],
   management: readonly Route[],
 ): void {
-  hono.get('/livez', (context) => context.json({ status: 'ok' }));
-  hono.get('/readyz', async (context) => {
+  hono.get('/livez', () => new JsonResponse({ status: 'ok' }));
+  hono.get('/readyz', async () => {
     // Load balancers then send new requests elsewhere.
     if (service.closing.signal.aborted)
       throw new WireError('service_unavailable', 'The server is closing', { retryAfter: 5 });
@@ -33,7 +34,7 @@ export function addSystemRoutes(
         retryAfter: 5,
       });
     });
-    return context.json({ status: 'ok' });
+    return new JsonResponse({ status: 'ok' });
   });
   if (service.options.metrics) {
     hono.get('/metrics', async (context) => {
@@ -45,7 +46,7 @@ export function addSystemRoutes(
     const { req } = context;
     const host = req.header('host') ?? new URL(req.url).host;
     const origins = await readRelatedOrigins(service, host, req.query('app'));
-    return cacheable(req.raw, context.json({ origins }));
+    return cacheable(req.raw, new JsonResponse({ origins }));
   });
   let document: string | undefined;
   hono.get('/api/v1/openapi.json', (context) => {
