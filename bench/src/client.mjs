@@ -1,12 +1,14 @@
 // @ts-check
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
+import { join } from 'node:path';
 import { Passage } from '@passage-auth/core';
 import { startPassage } from '@passage-auth/testing';
 import passageNode from '@passageidentity/passage-node';
 import { Pool, fetch as undiciFetch } from 'undici';
-import { interleave, ratio, time } from './interleave.mjs';
+import { at, interleave, ratio, time } from './interleave.mjs';
 import { cell, goal, heading, progress, short, table } from './report.mjs';
+import { baseline } from './service.mjs';
 
 const calls = 200;
 
@@ -30,29 +32,39 @@ export async function client() {
     undiciFetch(url, { ...init, dispatcher: pool });
   /** @param {{ user: { get(id: string): Promise<unknown> } }} client */
   const getUser = (client) => () => time(calls, () => all(() => client.user.get(user.id)));
+  /** @type {{ Passage: typeof Passage } | undefined} */
+  const before = baseline && (await import(join(baseline, 'packages/core/dist/index.mjs')));
+  const Before = before?.Passage;
   progress(`${calls} concurrent calls`);
-  const results = await interleave(
-    {
-      fetch: () =>
-        time(calls, () => all(async () => (await (await fetch(origin + path, { headers })).json()).user)),
-      'passage.user.get': getUser(new Passage(options)),
-      'passage.user.get, undici pool': getUser(new Passage({ ...options, fetch: pooledFetch })),
-      'passage-node 2.12.1': getUser(official(options)),
-    },
-    200,
-  );
+  /** @type {Record<string, () => Promise<number>>} */
+  const contestants = {
+    fetch: () =>
+      time(calls, () => all(async () => (await (await fetch(origin + path, { headers })).json()).user)),
+    'passage.user.get': getUser(new Passage(options)),
+    'passage.user.get, undici pool': getUser(new Passage({ ...options, fetch: pooledFetch })),
+    ...(Before && {
+      'passage.user.get, before': getUser(new Before(options)),
+      'passage.user.get, undici pool, before': getUser(new Before({ ...options, fetch: pooledFetch })),
+    }),
+    'passage-node 2.12.1': getUser(official(options)),
+  };
+  const results = await interleave(contestants, 200);
   child.kill();
   await pool.close();
 
   heading(`Management client: ${calls} concurrent calls, µs a call`);
   table(
     ['', 'µs', 'calls/s as a share of fetch'],
-    Object.values(results).map((result) => [result.name, cell(result), short(ratio(results.fetch, result))]),
+    Object.values(results).map((result) => [
+      result.name,
+      cell(result),
+      short(ratio(at(results, 'fetch'), result)),
+    ]),
   );
-  goal('share of fetch', ratio(results.fetch, results['passage.user.get']), '≥', 0.85);
+  goal('share of fetch', ratio(at(results, 'fetch'), at(results, 'passage.user.get')), '≥', 0.85);
   goal(
     'with an undici pool, times as many calls as passage-node',
-    ratio(results['passage-node 2.12.1'], results['passage.user.get, undici pool']),
+    ratio(at(results, 'passage-node 2.12.1'), at(results, 'passage.user.get, undici pool')),
     '≥',
     1,
   );

@@ -11,7 +11,7 @@ const tables = { answers, verify, http, start, client, server };
 for (const name of process.argv.length > 2 ? process.argv.slice(2) : Object.keys(tables)) {
   const run = tables[/** @type {keyof typeof tables} */ (name)];
   if (!run) throw new TypeError(`There is no table "${name}", only ${Object.keys(tables).join(', ')}`);
-  console.log(`\n## ${name}`);
+
   const start = performance.now();
   await run();
   console.error(`${name} took ${Math.round((performance.now() - start) / 1000)} s`);

@@ -1,14 +1,15 @@
 // @ts-check
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { VirtualAuthenticator } from '@passage-auth/testing';
-import { interleave, quantile } from './interleave.mjs';
+import { at, interleave, mapValues, quantile, ratio } from './interleave.mjs';
 import { load } from './load.mjs';
 import { withSchema } from './postgres.mjs';
-import { cell, heading, progress, short, table } from './report.mjs';
-import { apiKey, appId, origin, startService } from './service.mjs';
+import { cell, goal, heading, progress, short, table } from './report.mjs';
+import { apiKey, appId, baseline, cpuOf, origin, startService } from './service.mjs';
 import { seedPostgres, seedSqlite, total } from './users.mjs';
 
 /** @import { Service } from './service.mjs' */
@@ -31,56 +32,143 @@ export async function server() {
   const folder = mkdtempSync(join(tmpdir(), 'passage-bench-'));
   const file = join(folder, 'passage.db');
   try {
-    await measureDatabase('SQLite', file, () => seedSqlite(file));
+    await measureDatabase('SQLite', file, join(folder, 'before.db'), () => seedSqlite(file));
   } finally {
     rmSync(folder, { recursive: true });
   }
   const url = process.env.DATABASE_URL;
   if (!url) return console.log('PostgreSQL is not measured: DATABASE_URL is not set.');
-  await withSchema(url, (location) => measureDatabase('PostgreSQL', location, () => seedPostgres(location)));
+  await withSchema(url, (location) =>
+    withSchema(url, (before) =>
+      measureDatabase('PostgreSQL', location, before, () => seedPostgres(location)),
+    ),
+  );
 }
+
+/** @typedef {{ services: Service[], people: Person[], cpu: { logins: number[], users: number[] } }} Contestant */
 
 /**
  * @param {'SQLite' | 'PostgreSQL'} kind
  * @param {string} database
+ * @param {string} databaseBefore
  * @param {() => void | Promise<void>} seed
  */
-async function measureDatabase(kind, database, seed) {
+async function measureDatabase(kind, database, databaseBefore, seed) {
   progress(`${kind}: starting`);
-  const services = [await startService(database)];
-  const [first] = services;
-  if (!first) return;
-  await delay(1000);
-  const idle = first.memory();
+  const first = await startService(database);
   const people = await register(first);
-  // One process more at a time.
-  if (kind === 'PostgreSQL') services.push(await startService(database), await startService(database));
+  /** @type {Record<string, Contestant>} */
+  const contestants = {};
+  /** @param {string} name @param {Service[]} services @param {Person[]} people */
+  const enter = (name, services, people) => {
+    contestants[name] = { services, people, cpu: { logins: [], users: [] } };
+  };
+  enter('1 process', [first], people);
+  if (kind === 'PostgreSQL') enter('2 processes', [first, await startService(database)], people);
+  if (baseline) {
+    const before = await startService(databaseBefore, 'before');
+    enter('1 process, before', [before], await register(before));
+  }
+  if (kind === 'SQLite') await livez(contestants);
   heading(`Server on ${kind}`);
-  console.log(`Start-up of an empty database ${short(first.startup)} ms, idle memory ${short(idle)} MB.\n`);
-  const counts = services.map((_, index) => index + 1);
   progress(`${kind}: logins`);
   const logins = await interleave(
-    Object.fromEntries(counts.map((n) => [`${n}`, () => loginRate(services.slice(0, n), people)])),
-    7,
+    mapValues(contestants, (one) => () => loginRate(one)),
+    9,
   );
   progress(`${kind}: users`);
-  const gets = await interleave(
-    Object.fromEntries(counts.map((n) => [`${n}`, () => getRate(services.slice(0, n), people)])),
+  const users = await interleave(
+    mapValues(contestants, (one) => () => getRate(one)),
     9,
   );
   table(
-    ['processes', 'passkey logins/s', '`user.get`/s'],
-    counts.map((n) => [n, cell(/** @type {any} */ (logins[n])), cell(/** @type {any} */ (gets[n]))]),
+    [
+      '',
+      'passkey logins/s',
+      'share',
+      'CPU of a login, ms',
+      '`user.get`/s',
+      'share',
+      'CPU of a `user.get`, µs',
+    ],
+    Object.entries(contestants).map(([name, { cpu }]) => [
+      name,
+      cell(at(logins, name)),
+      short(ratio(at(logins, name), at(logins, '1 process'))),
+      short(quantile(cpu.logins, 0.5)),
+      cell(at(users, name)),
+      short(ratio(at(users, name), at(users, '1 process'))),
+      short(quantile(cpu.users, 0.5) * 1000),
+    ]),
   );
-  for (const service of services.slice(1)) await service.stop();
+  const [one, two, before] = ['1 process', '2 processes', '1 process, before'].map((name) => logins[name]);
+  if (one && before) goal(`${kind}: logins/s, times as many as before`, ratio(one, before), '≥', 2);
+  if (one && two) goal('logins/s of two processes, times as many as of one', ratio(two, one), '≥', 1.6);
+  for (const { services } of Object.values(contestants).slice(1)) await services.at(-1)?.stop();
 
   progress(`${kind}: making ${total.toLocaleString('en')} users\n`);
   await seed();
+  /** @type {[string, { median: number, slowest: number, count: number }][]} */
   const rows = [];
-  for (const [name, query] of Object.entries(lists)) rows.push([name, ...(await listTimes(first, query))]);
-  console.log(`Lists of ${total.toLocaleString('en')} users, over HTTP:\n`);
-  table(['', 'median, ms', 'slowest of 7', 'total'], rows);
+  for (const [name, query] of Object.entries(lists)) rows.push([name, await listTimes(first, query)]);
+  heading(`Lists of ${total.toLocaleString('en')} users on ${kind}, over HTTP`);
+  table(
+    ['', 'median, ms', 'slowest of 7', 'total'],
+    rows.map(([name, { median, slowest, count }]) => [
+      name,
+      short(median),
+      short(slowest),
+      count.toLocaleString('en'),
+    ]),
+  );
+  goal(`${kind}: page of all users, ms`, rows[0]?.[1].median ?? Number.NaN, '≤', 20);
   await first.stop();
+}
+
+/**
+ * What answering costs beside the answer: `GET /livez` does nothing else.
+ *
+ * @param {Record<string, Contestant>} contestants
+ */
+async function livez(contestants) {
+  const peer = fork(new URL('hono.mjs', import.meta.url));
+  const [port] = await once(peer, 'message');
+  /** @type {Record<string, { url: string, cpu: () => number, each: number[] }>} */
+  const servers = {
+    '@hono/node-server': { url: `http://127.0.0.1:${port}`, cpu: () => cpuOf(peer.pid), each: [] },
+  };
+  for (const [
+    name,
+    {
+      services: [service],
+    },
+  ] of Object.entries(contestants)) {
+    if (service) servers[name] = { url: service.url, cpu: service.cpu, each: [] };
+  }
+  progress('livez');
+  const amount = 5000;
+  const results = await interleave(
+    mapValues(servers, ({ url, cpu, each }) => async () => {
+      const before = cpu();
+      const { perSecond } = await load({ url: `${url}/livez`, connections: 16, amount });
+      each.push(((cpu() - before) * 1000) / amount);
+      return perSecond;
+    }),
+    15,
+  );
+  peer.kill();
+  const base = at(results, '@hono/node-server');
+  heading('`GET /livez`: requests/s with 16 connections');
+  table(
+    ['', 'requests/s', 'share', 'CPU of a request, µs'],
+    Object.values(results).map((result) => [
+      result.name,
+      cell(result),
+      short(ratio(result, base)),
+      short(quantile(servers[result.name]?.each ?? [], 0.5)),
+    ]),
+  );
+  goal('`GET /livez`, share of @hono/node-server', ratio(at(results, '1 process'), base), '≥', 0.9);
 }
 
 /**
@@ -113,16 +201,17 @@ async function register(service) {
 /**
  * Whole logins, all people at once, a few each.
  *
- * @param {Service[]} services
- * @param {Person[]} people
+ * @param {Contestant} contestant
  */
-async function loginRate(services, people) {
+async function loginRate({ services, people, cpu }) {
   const each = 6;
+  const count = people.length * each;
+  const before = cpuOfAll(services);
   const begin = performance.now();
   await Promise.all(
     people.map(async ({ identifier, authenticator }, index) => {
-      for (let count = 0; count < each; count += 1) {
-        const service = /** @type {Service} */ (services[(index + count) % services.length]);
+      for (let turn = 0; turn < each; turn += 1) {
+        const service = /** @type {Service} */ (services[(index + turn) % services.length]);
         const { handshake, user } = await post(service, '/login/webauthn/start', { identifier });
         await post(service, '/login/webauthn/finish', {
           handshake_id: handshake.id,
@@ -132,23 +221,32 @@ async function loginRate(services, people) {
       }
     }),
   );
-  return (people.length * each) / ((performance.now() - begin) / 1000);
+  const seconds = (performance.now() - begin) / 1000;
+  cpu.logins.push((cpuOfAll(services) - before) / count);
+  return count / seconds;
 }
 
-/**
- * @param {Service[]} services
- * @param {Person[]} people
- */
-async function getRate(services, people) {
-  const rates = services.map(({ url }) =>
-    load({
-      url: `${url}/api/v1/apps/${appId}/users/${people[0]?.userId}`,
-      headers,
-      connections: 8,
-      amount: 1000,
-    }),
+/** @param {Contestant} contestant */
+async function getRate({ services, people, cpu }) {
+  const amount = 1000;
+  const before = cpuOfAll(services);
+  const rates = await Promise.all(
+    services.map(({ url }) =>
+      load({
+        url: `${url}/api/v1/apps/${appId}/users/${people[0]?.userId}`,
+        headers,
+        connections: 8,
+        amount,
+      }),
+    ),
   );
-  return (await Promise.all(rates)).reduce((sum, { perSecond }) => sum + perSecond, 0);
+  cpu.users.push((cpuOfAll(services) - before) / amount / services.length);
+  return rates.reduce((sum, { perSecond }) => sum + perSecond, 0);
+}
+
+/** @param {Service[]} services */
+function cpuOfAll(services) {
+  return services.reduce((sum, service) => sum + service.cpu(), 0);
 }
 
 /**
@@ -166,7 +264,7 @@ async function listTimes({ url }, query) {
     times.push(performance.now() - begin);
   }
   process.stderr.write('\n');
-  return [short(quantile(times, 0.5)), short(Math.max(...times)), count.toLocaleString('en')];
+  return { median: quantile(times, 0.5), slowest: Math.max(...times), count };
 }
 
 /**

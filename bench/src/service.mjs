@@ -11,7 +11,11 @@ export const origin = 'http://localhost:3000';
 export const appId = 'bench';
 export const apiKey = `${'a'.repeat(10)}.${'b'.repeat(64)}`;
 
+/** The checkout, built, that is measured beside this one. */
+export const baseline = process.env.BASELINE;
+
 const command = join(dirname(createRequire(import.meta.url).resolve('@passage-auth/server')), 'cli.mjs');
+const commandBefore = join(baseline ?? '', 'packages/server/dist/cli.mjs');
 const secret = randomBytes(32).toString('base64');
 
 /**
@@ -21,16 +25,29 @@ const secret = randomBytes(32).toString('base64');
  * @property {string} url Where it answers.
  * @property {number} startup Milliseconds until it did.
  * @property {() => number} memory MB.
+ * @property {() => number} cpu Milliseconds of CPU time so far.
  * @property {() => Promise<void>} stop
  */
 
 /**
+ * Milliseconds of CPU time that a process has taken, in steps of 10.
+ *
+ * @param {number | undefined} pid
+ */
+export function cpuOf(pid) {
+  const [, fields = ''] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ');
+  const [user, system] = fields.split(' ').slice(11, 13).map(Number);
+  return ((user ?? 0) + (system ?? 0)) * 10;
+}
+
+/**
  * @param {string} database
+ * @param {'now' | 'before'} [version]
  * @returns {Promise<Service>}
  */
-export async function startService(database) {
+export async function startService(database, version = 'now') {
   const begin = performance.now();
-  const child = spawn(process.execPath, [command], {
+  const child = spawn(process.execPath, [version === 'now' ? command : commandBefore], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: {
       ...process.env,
@@ -56,6 +73,7 @@ export async function startService(database) {
       startup: performance.now() - begin,
       memory: () =>
         Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1]) / 1024,
+      cpu: () => cpuOf(child.pid),
       async stop() {
         child.kill();
         await exited;

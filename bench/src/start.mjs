@@ -1,13 +1,16 @@
 // @ts-check
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { startPassage } from '@passage-auth/testing';
 import { countFetches } from './fetches.mjs';
 import { interleave, quantile, ratio } from './interleave.mjs';
 import { cell, goal, heading, progress, short, table } from './report.mjs';
+import { baseline, startService } from './service.mjs';
 
 const child = new URL('child.mjs', import.meta.url);
 
@@ -18,7 +21,43 @@ export async function start() {
   await firstToken(server);
   await countFetches(server);
   await server.close();
+  await command();
   await testingKit();
+}
+
+/** The command on a SQLite file that exists. */
+async function command() {
+  progress('start of the command');
+  const folder = mkdtempSync(join(tmpdir(), 'passage-bench-'));
+  const versions = baseline ? /** @type {const} */ (['now', 'before']) : /** @type {const} */ (['now']);
+  /** @type {Record<string, { cpu: number[], memory: number[] }>} */
+  const more = Object.fromEntries(versions.map((version) => [version, { cpu: [], memory: [] }]));
+  const results = await interleave(
+    Object.fromEntries(
+      versions.map((version) => [
+        version,
+        async () => {
+          const service = await startService(join(folder, `${version}.db`), version);
+          more[version]?.cpu.push(service.cpu());
+          await delay(500);
+          more[version]?.memory.push(service.memory());
+          await service.stop();
+          return service.startup;
+        },
+      ]),
+    ),
+    9,
+  );
+  rmSync(folder, { recursive: true });
+  heading('Start of the command, on a SQLite file that exists');
+  const row = (/** @type {string} */ version) =>
+    [more[version]?.cpu, more[version]?.memory].map((values) => quantile(values ?? [], 0.5));
+  table(
+    ['', 'ms until it answers', 'CPU time, ms', 'idle memory, MB'],
+    Object.values(results).map((result) => [result.name, cell(result), ...row(result.name).map(short)]),
+  );
+  goal('start, ms', results.now?.median ?? Number.NaN, '≤', 400);
+  goal('idle memory, MB', row('now')[1] ?? Number.NaN, '≤', 90);
 }
 
 async function imports() {
@@ -137,36 +176,46 @@ async function firstToken(server) {
 
 async function testingKit() {
   progress('testing kit');
-  /** @type {number[][]} */
-  const runs = [];
-  await interleave({ kit: async () => runs.push(await measure(['testing'])) }, 7);
+  const children = { now: child, ...(baseline && { before: join(baseline, 'bench/src/child.mjs') }) };
+  /** @type {Record<string, number[][]>} */
+  const runs = Object.fromEntries(Object.keys(children).map((version) => [version, []]));
+  await interleave(
+    Object.fromEntries(
+      Object.entries(children).map(([version, file]) => [
+        version,
+        async () => Number(runs[version]?.push(await measure(['testing'], process.env, file))),
+      ]),
+    ),
+    7,
+  );
   const labels = [
-    'import',
-    'first `startPassage()`, with its RSA key',
-    'each further one',
-    'memory of the process (two servers)',
+    'import, ms',
+    'first `startPassage()`, ms',
+    'each further one, ms',
+    'memory with two servers, MB',
   ];
+  /** @param {string} version @param {number} index */
+  const median = (version, index) =>
+    quantile(runs[version]?.slice(1).map((run) => run[index] ?? 0) ?? [], 0.5);
   heading('`@passage-auth/testing` in a new process');
   table(
-    ['', ''],
+    ['', ...Object.keys(children)],
     labels.map((label, index) => [
       label,
-      `${short(
-        quantile(
-          runs.map((run) => run[index] ?? 0),
-          0.5,
-        ),
-      )} ${index === 3 ? 'MB' : 'ms'}`,
+      ...Object.keys(children).map((version) => short(median(version, index))),
     ]),
   );
+  goal('import of the kit, ms', median('now', 0), '≤', 250);
+  goal('its first server, ms', median('now', 1), '≤', 100);
 }
 
 /**
  * @param {string[]} args
  * @param {NodeJS.ProcessEnv} [env]
+ * @param {URL | string} [file]
  */
-async function measure(args, env = process.env) {
-  const process = fork(child, args, { env });
+async function measure(args, env = process.env, file = child) {
+  const process = fork(file, args, { env });
   const [value] = await once(process, 'message');
   await once(process, 'exit');
   return value;

@@ -3,7 +3,7 @@ import { createPublicKey } from 'node:crypto';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { startPassage } from '@passage-auth/testing';
-import { interleave, ratio, time } from './interleave.mjs';
+import { at, interleave, mapValues, ratio, time } from './interleave.mjs';
 import { cell, goal, heading, progress, short, table } from './report.mjs';
 import { awsJwtVerify, fastJwt, fastJwtWithKey, jose, jwksUrl, passage } from './verifiers.mjs';
 
@@ -237,27 +237,6 @@ function repeat(items, length) {
   return Array.from({ length }, (_, index) =>
     Buffer.from(items[index % items.length] ?? '').toString('latin1'),
   );
-}
-
-/**
- * @template In, Out
- * @param {Record<string, In>} record
- * @param {(value: In) => Out} map
- * @returns {Record<string, Out>}
- */
-function mapValues(record, map) {
-  return Object.fromEntries(Object.entries(record).map(([name, value]) => [name, map(value)]));
-}
-
-/**
- * @template T
- * @param {Record<string, T>} record
- * @param {string} name
- */
-function at(record, name) {
-  const value = record[name];
-  if (value === undefined) throw new Error(`No ${name}`);
-  return value;
 }
 
 /** @param {{ keys: [import('node:crypto').JsonWebKey] }} jwks */
