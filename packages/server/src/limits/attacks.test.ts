@@ -37,6 +37,29 @@ describeDatabases('Attacks on limits', (make) => {
     },
   );
 
+  // 5,000 of them take minutes: `STRANGERS=5000` runs as many.
+  it.each(['passage', 'strict'] as const)(
+    'sends its code to a user while many networks ask for codes of unknown addresses (%s)',
+    async (enumeration) => {
+      await using server = await start({ enumeration });
+      await server.signIn(ada);
+      const strangers = Number(process.env.STRANGERS ?? 100);
+      const statuses = new Set<number>();
+      for (let first = 0; first < strangers; first += 25) {
+        const some = Array.from({ length: 25 }, (_, index) => first + index);
+        const answers = await Promise.all(
+          some.map((n) => ask(server, `nobody${n}@example.com`, `2001:db8:${n.toString(16)}::1`)),
+        );
+        for (const { status } of answers) statuses.add(status);
+      }
+      expect([...statuses]).toEqual([enumeration === 'strict' ? 201 : 404]);
+      expect((await ask(server, ada, home)).status).toBe(201);
+      expect(server.messages).toHaveLength(1);
+      expect(server.log.filter((line) => !line.startsWith('Event'))).toEqual([]);
+    },
+    600_000,
+  );
+
   it('counts four times as much for a /48 as for one of its networks', async () => {
     const rateLimits = { messagesPerIp: { count: 2, window: 3_600 } };
     await using server = await start({ rateLimits });
