@@ -1,6 +1,7 @@
 import { closeSync, createReadStream, openSync, writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { App, Service } from '../service.ts';
+import type { FileRecord } from '../users/csv.ts';
 import type { Tally } from '../users/transfer.ts';
 import { command } from './command.ts';
 
@@ -35,24 +36,37 @@ export const transferCommands = [
   command({
     names: ['users import', 'import'],
     summary:
-      'Import users with their IDs, from an export or from records of the Management API, one per line',
+      'Import users with their IDs from an export, from records of the Management API, or from a CSV file',
     details:
-      'Every line is checked before anything is written. Users whose ID exists stay unchanged, so an interrupted import can be repeated. Metadata fields must be in the app’s userMetadataSchema',
+      'A file whose name ends in .csv is read as CSV; its first line names the columns. Other files are read as JSON, one record per line. Every line is checked before anything is written. Users whose ID exists stay unchanged, so an interrupted import can be repeated. Metadata fields must be in the app’s userMetadataSchema',
     positionals: ['app id', 'file'],
-    options: { 'dry-run': { summary: 'Only check the lines' } },
+    options: {
+      'dry-run': { summary: 'Only check the lines' },
+      format: { value: 'format', summary: 'csv or jsonl, where the name of the file does not tell' },
+    },
     async run({ args, options, openApp }) {
+      const format = options.format ?? (/\.csv$/i.test(args.file) ? 'csv' : 'jsonl');
+      if (format !== 'csv' && format !== 'jsonl') throw new TypeError('--format must be csv or jsonl');
       const { service, app } = await openApp();
-      const total = await checkFile(service, app, args.file);
+      const { readCsv } = await import('../users/csv.ts');
+      const ignored: string[] = [];
+      const read = () =>
+        format === 'csv'
+          ? readCsv(args.file, app, (columns) => ignored.splice(0, ignored.length, ...columns))
+          : readLines(args.file);
+      const total = await checkFile(service, app, read());
+      if (ignored.length > 0)
+        console.error(`Columns that are not read: ${ignored.join(', ').replaceAll(/\p{Cc}/gu, '\u{fffd}')}`);
       if (options['dry-run']) {
-        return { text: `${total} users can be imported.`, data: { users: total, dryRun: true } };
+        return { text: `${total} users can be imported.`, data: { users: total, dryRun: true, ignored } };
       }
-      const { imported, existing, conflicts } = await writeFile(service, app, args.file);
+      const { imported, existing, conflicts } = await writeFile(service, app, read());
       const lines = [
         `${imported} users imported, ${existing} were there already.`,
         ...conflicts.slice(0, shown),
       ];
       const failed = conflicts.length > 0;
-      return { text: lines.join('\n'), data: { imported, existing, conflicts }, failed };
+      return { text: lines.join('\n'), data: { imported, existing, conflicts, ignored }, failed };
     },
   }),
 ];
@@ -61,15 +75,15 @@ export const transferCommands = [
 const shown = 50;
 
 /** @throws TypeError that lists lines that cannot be imported */
-async function checkFile(service: Service, app: App, file: string): Promise<number> {
+async function checkFile(service: Service, app: App, records: AsyncIterable<FileRecord>): Promise<number> {
   const { readArrival } = await import('../users/transfer.ts');
   const faults: string[] = [];
   let total = 0;
   let wrong = 0;
-  for await (const { number, value } of readLines(file)) {
+  for await (const { number, value, fault } of records) {
     total += 1;
     try {
-      if (value === undefined) throw new TypeError('must be one JSON object');
+      if (fault) throw new TypeError(fault);
       readArrival(service, app, value);
     } catch (error) {
       wrong += 1;
@@ -83,7 +97,7 @@ async function checkFile(service: Service, app: App, file: string): Promise<numb
   return total;
 }
 
-async function writeFile(service: Service, app: App, file: string) {
+async function writeFile(service: Service, app: App, records: AsyncIterable<FileRecord>) {
   const { batchSize, readArrival, writeArrivals } = await import('../users/transfer.ts');
   const { noteGrowth } = await import('../storage/maintenance.ts');
   const result = { imported: 0, existing: 0, conflicts: [] as string[] };
@@ -112,7 +126,7 @@ async function writeFile(service: Service, app: App, file: string) {
     batch = [];
     tell('imported', result.imported + result.existing);
   };
-  for await (const { number, value } of readLines(file)) {
+  for await (const { number, value } of records) {
     batch.push({ number, arrival: readArrival(service, app, value) });
     if (batch.length === batchSize) await flush();
   }
@@ -120,8 +134,8 @@ async function writeFile(service: Service, app: App, file: string) {
   return result;
 }
 
-/** Reads one line at a time. A line that is not JSON has no value. */
-async function* readLines(file: string): AsyncGenerator<{ number: number; value: unknown }> {
+/** Reads JSON, one record per line. */
+async function* readLines(file: string): AsyncGenerator<FileRecord> {
   let number = 0;
   for await (const line of createInterface({
     input: createReadStream(file),
@@ -129,13 +143,11 @@ async function* readLines(file: string): AsyncGenerator<{ number: number; value:
   })) {
     number += 1;
     if (line.trim() === '') continue;
-    let value: unknown;
     try {
-      value = JSON.parse(line);
+      yield { number, value: JSON.parse(line) };
     } catch {
-      value = undefined;
+      yield { number, fault: 'must be one JSON object' };
     }
-    yield { number, value };
   }
 }
 
