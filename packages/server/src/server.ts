@@ -5,6 +5,7 @@ import { StoredKeys } from './apps/keys.ts';
 import { warnOfApps } from './apps/warnings.ts';
 import type { OutboxMessage } from './delivery/delivery.ts';
 import { outbox } from './delivery/outbox.ts';
+import { storing } from './delivery/stored.ts';
 import { WireError } from './errors.ts';
 import { record } from './events/record.ts';
 import { createSender, type Sender } from './events/sender.ts';
@@ -88,11 +89,17 @@ export async function createPassageServer(options: PassageServerOptions): Promis
  * @param use Whether it may work beside a server (`visit`).
  * @param firstApp Whether to make an app if there is none.
  * @param actor Who is recorded for work without a request.
+ * @param storeOutbox Whether messages of the default delivery are also kept in the database.
  * @internal
  */
 export async function openServer(
   options: PassageServerOptions,
-  { use, firstApp, actor = 'command' }: { use: Use; firstApp: boolean; actor?: 'command' | 'program' },
+  {
+    use,
+    firstApp,
+    actor = 'command',
+    storeOutbox = false,
+  }: { use: Use; firstApp: boolean; actor?: 'command' | 'program'; storeOutbox?: boolean },
 ): Promise<{ server: PassageServer; service: Service }> {
   const given = resolveOptions(options);
   const resolved = { ...given, logger: withRequestIds(given.logger) };
@@ -103,13 +110,14 @@ export async function openServer(
     await storage.db.transaction().execute((trx) => requireSecret(trx, secrets));
     const kept = outbox({ clock });
     let sender: Sender | undefined;
+    const fallback = storeOutbox ? storing(kept, { db: storage.db, secrets, clock }) : kept;
     const service: Service = {
       options: resolved,
       storage,
       db: storage.db,
       secrets,
       keys: new StoredKeys(storage, secrets, clock),
-      delivery: resolved.delivery ?? kept,
+      delivery: resolved.delivery ?? fallback,
       metrics: createMetrics(),
       clock,
       known: { apps: new Map(), apiKeys: new Map() },

@@ -6,6 +6,7 @@ import { deviceCommands } from './devices.ts';
 import { doctorCommands } from './doctor.ts';
 import { keyCommands } from './keys.ts';
 import { mailCommands } from './mail.ts';
+import { outboxCommands } from './outbox.ts';
 import { startCommands } from './start.ts';
 import { tokenCommands } from './token.ts';
 import { transferCommands } from './transfer.ts';
@@ -25,5 +26,6 @@ export const commands: readonly Command[] = [
   ...webhookCommands,
   ...tokenCommands,
   ...mailCommands,
+  ...outboxCommands,
   ...databaseCommands,
 ];

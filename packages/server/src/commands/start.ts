@@ -28,7 +28,7 @@ export const startCommands = [
       const { openServer } = await import('../server.ts');
       const { server, service } = await openServer(
         { ...rest.options, app, logger },
-        { use: 'serve', firstApp: true },
+        { use: 'serve', firstApp: true, storeOutbox: true },
       ).catch(async (error) => {
         await closeListeners();
         throw error;

@@ -7,7 +7,7 @@ import type { Secrets } from './secrets.ts';
 
 /** Deletes everything that may have been used since a backup was taken. */
 export async function voidSecrets(queries: Queries): Promise<void> {
-  for (const table of ['sessions', 'handshakes', 'codes', 'links'] as const)
+  for (const table of ['sessions', 'handshakes', 'codes', 'links', 'outbox'] as const)
     await queries.deleteFrom(table).execute();
 }
 
@@ -45,6 +45,7 @@ const expiring = [
   ['links', 'id_hash', 'expires_at'],
   ['sessions', 'id', 'expires_at'],
   ['limits', 'id', 'resets_at'],
+  ['outbox', 'id', 'expires_at'],
 ] as const;
 
 /** Queries of tables whose names are values. */

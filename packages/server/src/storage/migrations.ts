@@ -7,6 +7,7 @@ import schedule from './migrations/0004-schedule.sql?raw';
 import endings from './migrations/0005-endings.sql?raw';
 import audit from './migrations/0006-audit.sql?raw';
 import webhooks from './migrations/0007-webhooks.sql?raw';
+import outbox from './migrations/0008-outbox.sql?raw';
 import type { DatabaseKind, Schema } from './schema.ts';
 
 interface Migration {
@@ -28,6 +29,7 @@ const migrations: readonly Migration[] = [
   { name: '0005-endings', text: endings },
   { name: '0006-audit', text: audit },
   { name: '0007-webhooks', text: webhooks },
+  { name: '0008-outbox', text: outbox },
 ];
 
 /** Checksum of the first migration while migrations had numbers, and checksums of what Kysely compiled. */

@@ -234,6 +234,15 @@ export interface LimitTable {
   resets_at: number;
 }
 
+export interface OutboxTable {
+  id: string;
+  app_id: string;
+  /** Message as JSON, sealed with the server's secret. */
+  message: string;
+  sent_at: number;
+  expires_at: number;
+}
+
 export interface MetaTable {
   name: string;
   value: string;
@@ -254,6 +263,7 @@ export interface Schema {
   audit: AuditTable;
   webhooks: WebhookTable;
   limits: LimitTable;
+  outbox: OutboxTable;
   meta: MetaTable;
 }
 

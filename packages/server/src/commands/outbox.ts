@@ -1,0 +1,43 @@
+import type { OutboxMessage } from '../delivery/delivery.ts';
+import { readEmail, readPhone } from '../users/identifiers.ts';
+import { columns, command } from './command.ts';
+
+export const outboxCommands = [
+  command({
+    names: ['outbox'],
+    summary: 'Show codes and links that a server without a delivery has printed, for development',
+    details:
+      'A server started by this command with neither SMTP nor webhook keeps its last 100 messages in the database, encrypted, for a day or until the code or link expires',
+    positionals: ['[app id]'],
+    options: {
+      latest: { summary: 'Print the code or link of the last message, and nothing else' },
+      to: { value: 'address', summary: 'Only messages to this email address or phone number' },
+    },
+    async run({ options, environment, openApp }) {
+      if (environment().options.delivery) {
+        throw new Error(
+          'Messages leave by SMTP or webhook, and none are kept: unset PASSAGE_SMTP_URL or PASSAGE_WEBHOOK_URL to keep them here during development',
+        );
+      }
+      const { service, app } = await openApp();
+      const { listStored } = await import('../delivery/stored.ts');
+      const { to } = options;
+      const address = to && (readEmail(to) ?? readPhone(to) ?? to);
+      const messages = (await listStored(service, app.id)).filter((one) => !address || one.to === address);
+      if (!options.latest) return { text: describe(messages), data: messages };
+      const last = messages.findLast(secretOf);
+      if (!last) throw new Error('No code or link is kept: ask for one, or look whether it has expired');
+      return { text: secretOf(last) ?? '', data: last };
+    },
+  }),
+];
+
+function secretOf({ code, url }: OutboxMessage): string | undefined {
+  return code ?? url;
+}
+
+function describe(messages: readonly OutboxMessage[]): string {
+  if (messages.length === 0) return 'No messages are kept.';
+  // Times are text in what was stored.
+  return columns(messages.map((one) => [`${one.sentAt}`, one.kind, one.to, secretOf(one) ?? one.subject]));
+}
