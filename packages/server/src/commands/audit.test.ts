@@ -122,6 +122,23 @@ describe.skipIf(!built)('audit (needs a build)', () => {
     }, 60_000);
   });
 
+  it('has an entry of a SQLite database that was restored', async () => {
+    const file = join(folder, 'passage.db');
+    const copy = join(folder, 'copy.db');
+    const passage = await TestServer.start(async () => ({ location: file, drop: async () => {} }));
+    await passage.server.backup(copy);
+    await passage.server.close();
+    const command = async (...args: string[]) => {
+      const one = run(args, { ...variables, DATABASE_URL: file }, folder);
+      expect({ code: await one.ended, output: one.output() }).toMatchObject({ code: 0 });
+      return one.output();
+    };
+    await command('restore', copy);
+    expect(JSON.parse(await command('audit', '--limit', '1', '--json'))).toMatchObject([
+      { type: 'backup.restored', appId: null, actor: { kind: 'command', id: null } },
+    ]);
+  }, 60_000);
+
   it.each([
     [['--type', 'user.craeted'], '--type must be a type of the audit log or its beginning: did you mean'],
     [['--type', '%'], 'it must be one of'],
