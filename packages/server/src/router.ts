@@ -9,7 +9,9 @@ import { passkeyRoutes } from './auth/passkeys.ts';
 import { tokenRoutes } from './auth/tokens.ts';
 import { userRoutes } from './auth/users.ts';
 import { WireError } from './errors.ts';
+import type { ClientReader } from './http/client.ts';
 import { addCors } from './http/cors.ts';
+import { isProbe, probeHeader, seenHeader } from './http/probe.ts';
 import { refuse } from './http/refuse.ts';
 import { type HttpEnvironment, mountRoutes, type Route } from './http/routes.ts';
 import { addSystemRoutes } from './http/system.ts';
@@ -18,7 +20,7 @@ import { linkRoutes as managedLinkRoutes } from './management/links.ts';
 import { listRoutes } from './management/list.ts';
 import { userRoutes as managedUserRoutes } from './management/users.ts';
 import { pages } from './pages/pages.ts';
-import type { Client, Service } from './service.ts';
+import type { Service } from './service.ts';
 
 export const authRoutes: readonly Route[] = [
   ...appRoutes,
@@ -39,12 +41,16 @@ export const managementRoutes: readonly Route[] = [
 ];
 
 /** Builds the app: everything but the listener. Paths are those below the base path. */
-export function createHttp(service: Service, clientOf: (request: Request) => Client): Hono<HttpEnvironment> {
+export function createHttp(service: Service, clients: ClientReader): Hono<HttpEnvironment> {
   const hono = new Hono<HttpEnvironment>({ strict: false });
   hono.use(async (context, next) => {
-    context.set('client', clientOf(context.req.raw));
+    context.set('client', clients.read(context.req.raw));
     await next();
     const { headers } = context.res;
+    const probe = context.req.header(probeHeader);
+    if (probe && isProbe(service.secrets, probe, service.clock())) {
+      headers.set(seenHeader, JSON.stringify(clients.describe(context.req.raw)));
+    }
     headers.set('X-Content-Type-Options', 'nosniff');
     headers.set('Referrer-Policy', 'no-referrer');
     if (!headers.has('Cache-Control')) headers.set('Cache-Control', 'no-store');

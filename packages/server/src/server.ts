@@ -161,7 +161,7 @@ function assemble(
   const { basePath } = service.options;
   const clients = createClientReader(service.options.trustedProxies);
   const hint = createHints(service);
-  const http = createHttp(service, clients.read);
+  const http = createHttp(service, clients);
   let listener: Listener | undefined;
   let closing: Promise<void> | undefined;
 

@@ -1,12 +1,16 @@
 import { statfs } from 'node:fs/promises';
+import { isIP } from 'node:net';
 import { dirname } from 'node:path';
+import { connect } from 'node:tls';
 import { sql } from 'kysely';
 import { listOldKeys } from '../apps/rotation.ts';
 import { DeliveryError } from '../delivery/error.ts';
 import { findFailure } from '../delivery/signed.ts';
 import { answerOf } from '../events/sender.ts';
+import { makeProbe, probeHeader, type Seen, seenHeader } from '../http/probe.ts';
 import { type PassageServerOptions, resolveOptions } from '../options.ts';
 import { issuerOf, type Service } from '../service.ts';
+import { isLoopback, isPrivateHost } from '../urls.ts';
 import { type Check, check, failure } from './check.ts';
 import { explain } from './mail.ts';
 import { webhookCure } from './webhooks.ts';
@@ -90,7 +94,13 @@ export async function checkPublicUrl(service: Service): Promise<Check[]> {
   for (const { id } of apps) keys.push(await checkKeys(service, id, reach));
   // One failure is enough: the other requests would fail, too.
   if (keys.every(({ text }) => text.startsWith('cannot be reached'))) return keys.slice(0, 1);
-  return [...keys, await checkPage(`${baseUrl}/login?app=${apps[0]?.id}`), ...(await checkMetrics(baseUrl))];
+  return [
+    ...keys,
+    await checkPage(`${baseUrl}/login?app=${apps[0]?.id}`),
+    ...(await checkMetrics(baseUrl)),
+    ...(await checkWay(service)),
+    ...(await checkCertificate(baseUrl)),
+  ];
 }
 
 async function checkKeys(service: Service, appId: string, reach: string): Promise<Check> {
@@ -138,14 +148,69 @@ async function checkPage(url: string): Promise<Check> {
   }
 }
 
+/** Checks how requests to the public URL reach the server: whether it tells visitors behind the proxy apart. */
+async function checkWay({ secrets, clock, options: { baseUrl } }: Service): Promise<Check[]> {
+  const headers = { [probeHeader]: makeProbe(secrets, clock()) };
+  const response = await get(`${baseUrl}/login`, headers).catch(() => undefined);
+  const text = response?.headers.get(seenHeader);
+  // An older server, or a cache in front.
+  if (!text) return [];
+  const { connection = '', client = '', trusted, forwarded, read } = JSON.parse(text) as Seen;
+  const untold = 'so all visitors share its rate limits';
+  if (!trusted) {
+    const direct = forwarded === 0 && (isLoopback(new URL(baseUrl).hostname) || !isPrivateHost(connection));
+    if (direct) return [];
+    const cure = `set PASSAGE_TRUSTED_PROXIES to ${connection}${forwarded ? '' : ', and have it send X-Forwarded-For'}`;
+    return [check('proxies', 'warn', `the one at ${connection} is not trusted, ${untold}`, cure)];
+  }
+  if (read === 0) {
+    const cure = 'have it send X-Forwarded-For';
+    return [check('proxies', 'warn', `the one at ${connection} does not name its clients, ${untold}`, cure)];
+  }
+  if (read < forwarded && isPrivateHost(client)) {
+    const cure = `add ${client} to PASSAGE_TRUSTED_PROXIES`;
+    return [check('proxies', 'warn', `a second one at ${client} is not trusted, ${untold}`, cure)];
+  }
+  return [check('proxies', 'ok', `this request came from ${client} through ${connection}`)];
+}
+
+/** Days that a certificate should still be valid. */
+const notice = 14;
+
+/** Checks when the certificate of the public URL expires. One that is refused was told of before. */
+async function checkCertificate(baseUrl: string): Promise<Check[]> {
+  const { protocol, hostname, port } = new URL(baseUrl);
+  if (protocol !== 'https:') return [];
+  const host = hostname.replace(/^\[|\]$/g, '');
+  const servername = isIP(host) ? undefined : host;
+  const expiry = await new Promise<number>((resolve) => {
+    const socket = connect({ host, port: Number(port || 443), servername, timeout: patience }, () => {
+      resolve(Date.parse(socket.getPeerCertificate().valid_to));
+      socket.destroy();
+    });
+    socket.once('error', () => resolve(Number.NaN));
+    socket.once('timeout', () => {
+      resolve(Number.NaN);
+      socket.destroy();
+    });
+  });
+  if (Number.isNaN(expiry)) return [];
+  const days = Math.floor((expiry - Date.now()) / 86_400_000);
+  return [
+    days < notice
+      ? check('certificate', 'warn', `of the public URL expires in ${days} days`, 'renew it')
+      : check('certificate', 'ok', `of the public URL is valid for ${days} days`),
+  ];
+}
+
 async function checkMetrics(baseUrl: string): Promise<Check[]> {
   const response = await get(`${baseUrl}/metrics`).catch(() => undefined);
   if (response?.status !== 200) return [];
   return [check('metrics', 'warn', 'are open at the public URL', 'refuse /metrics at your proxy')];
 }
 
-function get(url: string): Promise<Response> {
-  return fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(patience) });
+function get(url: string, headers: Record<string, string> = {}): Promise<Response> {
+  return fetch(url, { headers, redirect: 'manual', signal: AbortSignal.timeout(patience) });
 }
 
 /** Talks to the mail server or webhook without sending a message. */

@@ -1,4 +1,5 @@
 import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer as createHttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -71,6 +72,28 @@ describe.skipIf(!built)('doctor (needs a build)', () => {
           'delivery',
         ]),
       );
+      const behind = async (variables: Record<string, string>, forwarded?: string) => {
+        const proxy = createHttpServer(async (req, res) => {
+          const probe = req.headers['x-passage-probe'];
+          const headers = {
+            ...(forwarded && { 'X-Forwarded-For': forwarded }),
+            ...(probe && { 'X-Passage-Probe': `${probe}` }),
+          };
+          const answer = await fetch(`http://localhost:${port}${req.url}`, { headers });
+          res.writeHead(answer.status, Object.fromEntries(answer.headers)).end(await answer.text());
+        });
+        await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+        const url = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+        const { output } = await end(['doctor', '--json'], { ...good, PASSAGE_BASE_URL: url, ...variables });
+        await new Promise((resolve) => proxy.close(resolve));
+        const checks = JSON.parse(output) as { name: string; state: string; text: string; cure?: string }[];
+        return checks.filter(({ name }) => name === 'proxies');
+      };
+      const loopback = expect.stringMatching(/127\.0\.0\.1|::1/);
+      expect(await behind({})).toEqual([]);
+      expect(await behind({}, '203.0.113.7')).toMatchObject([
+        { state: 'warn', text: loopback, cure: loopback },
+      ]);
       expect((await doctor({ PASSAGE_SECRET: 'x' })).failed).toEqual([
         expect.stringContaining('PASSAGE_SECRET must be'),
       ]);

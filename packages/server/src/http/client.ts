@@ -1,10 +1,13 @@
 import { type BlockList, isIPv4, isIPv6 } from 'node:net';
 import type { Client } from '../service.ts';
+import type { Seen } from './probe.ts';
 
-interface ClientReader {
+export interface ClientReader {
   /** Says where a request came from. */
   note(request: Request, remoteAddress: string | undefined): void;
   read(request: Request): Client;
+  /** Says how a request reached the server, for its operator. */
+  describe(request: Request): Seen;
   /** Tells whether an address is that of a trusted proxy. */
   isProxy(remoteAddress: string | undefined): boolean;
 }
@@ -18,20 +21,31 @@ export function createClientReader(trusted: BlockList): ClientReader {
   const addresses = new WeakMap<Request, string>();
   const isTrusted = (address: string) =>
     trusted.rules.length > 0 && trusted.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
+  const find = (request: Request) => {
+    let ip = addresses.get(request);
+    const left = request.headers.get('x-forwarded-for')?.split(',') ?? [];
+    const hops = left.length;
+    while (ip !== undefined && isTrusted(ip)) {
+      const hop = readAddress(left.pop() ?? '');
+      if (!hop) break;
+      ip = hop;
+    }
+    return { ip, hops, left: left.length };
+  };
   return {
     note(request, remoteAddress = '') {
       const address = readAddress(remoteAddress);
       if (address) addresses.set(request, address);
     },
     read(request) {
-      let ip = addresses.get(request);
-      const hops = (request.headers.get('x-forwarded-for') ?? '').split(',');
-      while (ip !== undefined && isTrusted(ip)) {
-        const hop = readAddress(hops.pop() ?? '');
-        if (!hop) break;
-        ip = hop;
-      }
+      const { ip } = find(request);
       return { ip: ip && network(ip), userAgent: request.headers.get('user-agent') ?? '' };
+    },
+    describe(request) {
+      const connection = addresses.get(request);
+      const { ip, hops, left } = find(request);
+      const trusted = connection !== undefined && isTrusted(connection);
+      return { connection, client: ip, trusted, forwarded: hops, read: hops - left };
     },
     isProxy(remoteAddress = '') {
       const address = readAddress(remoteAddress);

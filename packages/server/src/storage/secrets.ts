@@ -52,6 +52,7 @@ export type HashKind =
   | 'refresh successor'
   | 'mark'
   | 'limit'
+  | 'probe'
   | 'decoy';
 
 /** Hashes and encrypts with keys derived from the server's secret. */
