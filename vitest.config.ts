@@ -73,6 +73,9 @@ export default defineConfig({
       reporter: ['text-summary'],
       thresholds: {
         'packages/{core,express,fastify,hono,nestjs}/src/**': { lines: 100, statements: 100 },
+        'packages/testing/src/**': { lines: 98, statements: 98 },
+        // Commands run in processes of their own, where nothing is counted. Half of the tests reach this much: raise it, never lower it.
+        'packages/server/src/**': { lines: 74, statements: 72 },
       },
     },
   },
