@@ -33,6 +33,7 @@ export {
   LastSigningKeyError,
   SigningKeyNotFoundError,
 } from './errors.ts';
+export type { ServerEvent, ServerRequestEvent } from './events/channels.ts';
 export type { ImportedUser, PassageServerOptions, RateLimit, RateLimits, ServerLogger } from './options.ts';
 export type { ScheduledRun } from './schedule.ts';
 export { createPassageServer, type PassageServer } from './server.ts';

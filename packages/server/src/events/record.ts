@@ -3,6 +3,7 @@ import { afterCommit, type Queries } from '../storage/database.ts';
 import type { EventRow } from '../storage/schema.ts';
 import { randomText } from '../storage/secrets.ts';
 import { type Details, writeEntry } from './audit.ts';
+import { publishEvent } from './channels.ts';
 import { maskAddress } from './mask.ts';
 import { enqueue } from './queue.ts';
 import { type EventName, typeOf } from './types.ts';
@@ -61,6 +62,7 @@ export function report(service: Service, happening: Happening): void {
   const actor = kind !== 'user' && { actor: id ? `${kind}:${id}` : kind };
   const fields = { app, ...(user && { user }), ...details, event: type, ip: client.ip, ...actor };
   service.metrics.events.inc({ type });
+  publishEvent({ appId: app, type });
   if (suspect) service.options.logger.warn(fields, text);
   else service.options.logger.info(fields, 'Event');
 }

@@ -2,6 +2,7 @@ import type { Hono, Context as HonoContext } from 'hono';
 import type { z } from 'zod';
 import { requireApp, requireKey } from '../apps/apps.ts';
 import { WireError } from '../errors.ts';
+import { publishRequest } from '../events/channels.ts';
 import { JsonResponse } from '../json.ts';
 import { levelTime } from '../logins/enumeration.ts';
 import type { App, Client, Service } from '../service.ts';
@@ -81,13 +82,18 @@ export function mountRoutes(
     const pattern = path.replace(/\{(\w+)\}/g, ':$1');
     const label = { method: one.method, route: path };
     hono.on(one.method, pattern, async (context) => {
-      const stop = service.metrics.requests.startTimer(label);
+      const start = performance.now();
+      const end = (status: number) => {
+        const duration = performance.now() - start;
+        service.metrics.requests.observe({ ...label, status }, duration / 1000);
+        publishRequest({ appId: context.req.param('app_id') ?? '', ...label, status, duration });
+      };
       try {
         const response = await answer(context, service, one);
-        stop({ status: response.status });
+        end(response.status);
         return response;
       } catch (error) {
-        stop({ status: error instanceof WireError ? error.status : 500 });
+        end(error instanceof WireError ? error.status : 500);
         throw error;
       }
     });
