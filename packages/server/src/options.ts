@@ -29,7 +29,7 @@ export interface RateLimit extends z.output<typeof limit> {}
 export const limits = strict({
   /** Codes and links sent to one address of an app. Default is 5 in 3600 seconds. */
   messagesPerAddress: limit.default({ count: 5, window: 3_600 }),
-  /** Codes and links asked for from one IP address. Default is 30 in 3600 seconds. */
+  /** Codes and links requested from one IP address. Default is 30 in 3600 seconds. */
   messagesPerIp: limit.default({ count: 30, window: 3_600 }),
   /** Wrong codes typed for one address. Default is 15 in 3600 seconds. */
   wrongCodesPerAddress: limit.default({ count: 15, window: 3_600 }),
@@ -41,9 +41,9 @@ export const limits = strict({
   startsPerIp: limit.default({ count: 240, window: 60 }),
   /** Wrong API keys sent from one IP address. The right key is always accepted. Default is 60 in 600 seconds. */
   wrongKeysPerIp: limit.default({ count: 60, window: 600 }),
-  /** Codes and links sent by one app, besides those of its back end. Default is 5000 in 3600 seconds. */
+  /** Codes and links sent by one app, except those of its back end. Default is 5000 in 3600 seconds. */
   messagesPerApp: limit.default({ count: 5_000, window: 3_600 }),
-  /** Notices sent to one user; also those that one IP address causes for users whose address nobody has proven. Default is 10 in 86400 seconds. */
+  /** Notices sent to one user. Also, notices that one IP address causes for users without a proven address. Default is 10 in 86400 seconds. */
   notices: limit.default({ count: 10, window: 86_400 }),
 });
 
@@ -94,7 +94,7 @@ export const options = strict({
    * is the base of all routes, and tokens contain it in their issuer. https, or http on loopback. Required.
    */
   baseUrl: required(z.string(baseUrlRule).refine(isBaseUrl, baseUrlRule)),
-  /** At least 32 random bytes, in base64: encrypts signing keys and peppers hashes. Keep it safe: the database is unusable without it. Required. */
+  /** At least 32 random bytes, in base64. It encrypts signing keys and peppers hashes. Keep it safe: the database is unusable without it. Required. */
   secret: required(z.string(secretRule).transform(readBytes).refine(isRandom, secretRule)),
   /** SQLite file, `:memory:`, or a `postgres://` URL. Default is `.passage/passage.db`. */
   database: z
@@ -112,7 +112,7 @@ export const options = strict({
     )
     .optional(),
   /**
-   * Receives what happens to users: `{ url, secret, timeout }`, as of `webhook()`. See [event webhook](#event-webhook).
+   * Service that receives events of users: `{ url, secret, timeout }`, as for `webhook()`. See [event webhook](#event-webhook).
    * Default is none.
    */
   eventWebhook: strict({ url: members.url, secret: members.secret, timeout: members.timeout }).optional(),
@@ -137,7 +137,7 @@ export const options = strict({
   allowPrivateHttp: z.boolean().default(false),
   /** Age at which the server replaces signing keys, in days, 1 to 3650. Tokens of the old key stay valid until they expire. Default is none. */
   signingKeyRotation: z.int(daysRule).min(1, daysRule).max(3_650, daysRule).optional(),
-  /** Whether `GET /metrics` is answered. The variable is `off`, or a port that serves metrics alone. Default is `true`. */
+  /** Whether `GET /metrics` is answered. The variable is `off`, or a port that serves only metrics. Default is `true`. */
   metrics: z.boolean().default(true),
   /** How long the audit log keeps its entries, in days. Default is `365`. */
   auditRetention: z.int(daysRule).min(1, daysRule).max(3_650, daysRule).default(365),

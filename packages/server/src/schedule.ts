@@ -3,20 +3,20 @@ import { record } from './events/record.ts';
 import { itself, type Service } from './service.ts';
 import { deleteUnfinishedSignups, sweep, sweepAudit, sweepWebhooks } from './storage/maintenance.ts';
 
-/** Work that one of the processes repeats. */
+/** Work that one process repeats. */
 interface Job {
-  /** Names it in the log and in metrics. */
+  /** Name in the log and in metrics. */
   name: string;
   /** Time between two starts, in milliseconds. */
   every: number;
-  /** May be interrupted at any time, and be started by another process before it has ended here. Ends early when the signal aborts. */
+  /** Does the work. It may be interrupted at any time, and another process may start it before it ends here. It ends early when the signal aborts. */
   work(service: Service, signal: AbortSignal): Promise<void>;
 }
 
 const minute = 60_000;
 const hour = 60 * minute;
 
-/** All scheduled work. Jobs run beside each other. */
+/** All scheduled work. Jobs run concurrently. */
 const jobs: readonly Job[] = [
   {
     name: 'clean-up',
@@ -39,10 +39,10 @@ const jobs: readonly Job[] = [
   { name: 'signing-keys', every: hour, work: rotateSigningKeys },
 ];
 
-/** How often a process checks whether it has the turn and work is due, in milliseconds. */
+/** How often a process checks for its turn and for due work, in milliseconds. */
 const interval = 5_000;
 
-/** Names of the jobs that ran. Both are empty if another process has the turn, or nothing was due. */
+/** Names of the jobs that ran. Both lists are empty if another process has the turn or no job was due. */
 export interface ScheduledRun {
   readonly completed: readonly string[];
   readonly failed: readonly string[];
@@ -54,10 +54,10 @@ export interface Schedule {
   /**
    * Runs due work once.
    *
-   * @throws Error while the database does not answer
+   * @throws Error while the database is unavailable
    */
   run(): Promise<ScheduledRun>;
-  /** Waits for the jobs under way. */
+  /** Waits for the jobs in progress. */
   close(): Promise<void>;
 }
 
@@ -71,7 +71,7 @@ export function createSchedule(service: Service): Schedule {
   let away = false;
 
   const takeTurn = () => {
-    // One after the other: the turn has one connection.
+    // One at a time, because the turn has one connection.
     turn = turn.catch(() => false).then(() => !stop.signal.aborted && storage.turn.take());
     return turn;
   };

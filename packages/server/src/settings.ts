@@ -83,7 +83,7 @@ export const settings = strict({
   authOrigin: origin,
   /** Further origins that may log in: pages, `android:apk-key-hash:…`, or shells such as `capacitor://localhost`. Default is none. */
   additionalAuthOrigins: z.array(furtherOrigin).readonly().default([]),
-  /** Exact URLs where users may go after login, besides paths and pages of the app's origins. Default is none. */
+  /** Exact URLs where users may go after login, in addition to paths and pages of the app's origins. Default is none. */
   allowedCallbackUrls: z.array(callback).readonly().default([]),
   /** Path to go to after login. Default is `/`. */
   redirectUrl: path.default('/'),
@@ -92,17 +92,17 @@ export const settings = strict({
   allowedLinkPaths: z.array(path).readonly().default([]),
   /** Identifiers of users: `email`, `phone` or `both`. Default is `both`. */
   allowedIdentifier: z.enum(['email', 'phone', 'both']).default('both'),
-  /** What the profile of the official front end asks a user for: `email`, `phone`, `both` or `either`. The server does not enforce it. Default is `either`. */
+  /** Identifiers that the profile of the official front end asks for: `email`, `phone`, `both` or `either`. The server does not enforce it. Default is `either`. */
   requiredIdentifier: z.enum(['email', 'phone', 'both', 'either']).default('either'),
   /** Whether visitors must prove their address before they register a passkey. Default is `false`. */
   requireIdentifierVerification: z.boolean().default(false),
-  /** What happens to passkeys created before any address of their user was proven, when somebody proves one by code or link: `remove`, or `keep`, which lets a stranger who registered the address first stay in the account. Default is `remove`. */
+  /** What happens when somebody proves an address by code or link, and the user has passkeys from before any address was proven. `remove` deletes these passkeys. `keep` lets a stranger who registered the address first stay in the account. Default is `remove`. */
   unprovenPasskeys: z.enum(['remove', 'keep']).default('remove'),
-  /** Whether visitors may register. If it is switched off, a sign-up that was begun before cannot be finished. Default is `true`. */
+  /** Whether visitors may register. If you switch it off, sign-ups in progress cannot be finished. Default is `true`. */
   publicSignup: z.boolean().default(true),
   /** Whether users may edit their profile in the official front end. Default is `true`. */
   profileManagement: z.boolean().default(true),
-  /** Ways to log in, each with `enabled`, and a lifetime `ttl` in seconds: 60 to 900 for codes, 60 to 86400 for links. Default is all on, codes for 300 seconds, links for 600. */
+  /** Ways to log in. Each has `enabled` and a lifetime `ttl` in seconds: 60 to 900 for codes, 60 to 86400 for links. Default is all on, codes for 300 seconds, links for 600. */
   authMethods: strict({
     passkeys: strict({ enabled: z.boolean().default(true) }).prefault({}),
     otp: strict({ enabled: z.boolean().default(true), ttl: seconds(60, 900).default(300) }).prefault({}),
@@ -118,7 +118,7 @@ export const settings = strict({
   refreshAbsoluteLifetime: seconds(60, century).default(2_592_000),
   /** Time without use after which users must log in again, in seconds (5 days). Default is `432000`. */
   refreshInactivityLifetime: seconds(60, century).default(432_000),
-  /** How long a used refresh token returns the same successor again, in seconds, up to 60; 0 disables reuse. Later use ends the session. Default is `10`. */
+  /** How long a used refresh token still returns the same successor, in seconds, up to 60. 0 disables reuse. Later use ends the session. Default is `10`. */
   refreshReuseInterval: seconds(0, 60).default(10),
   /** Maximum age of a login that may add or delete a passkey or change an address, in seconds (12 hours). Its old name, `deviceAddMaxAge`, still works. Default is `43200`. */
   credentialChangeMaxAge: maxAge.default(43_200),

@@ -1,5 +1,5 @@
 /**
- * Events that wait to be posted, in a table: written with the change that they tell of, so neither is without the other.
+ * The table of events to post to the webhook. An event is written in the transaction of its change.
  *
  * @module
  */
@@ -12,25 +12,24 @@ import { randomText } from '../storage/secrets.ts';
 const second = 1_000;
 const hour = 3_600 * second;
 
-/** How long an event is tried, in milliseconds. */
+/** How long the server retries an event, in milliseconds. */
 const patience = 24 * hour;
-/** An event gets so many tries in any case: the server itself may have been away for a day. */
+/** Tries before an event can fail, whatever its age: the server itself may have been down for a day. */
 const leastTries = 10;
 /** Longest time between two tries, in milliseconds. */
 const longestWait = 2 * hour;
-/** How long a try may take besides the timeout of its request, in milliseconds: then others take the event to be abandoned. */
+/** Time after the timeout of a request until other processes may send the event, in milliseconds. */
 const slack = 30 * second;
 
 interface NewEvent {
   appId: string;
   userId: string;
-  /** Name of the event. */
   type: string;
-  /** What it says besides app and user. */
+  /** Fields besides app and user. */
   data: object;
 }
 
-/** Which events to list. What is left out does not matter. */
+/** Which events to list. Omitted conditions match everything. */
 export interface QueueFilter {
   appId?: string | undefined;
   userIds?: readonly string[] | undefined;
@@ -57,7 +56,7 @@ export async function enqueue(
       id: `evt_${randomText()}`,
       app_id: appId,
       user_id: userId,
-      // Two that come at the same moment take the same one, and then one of the transactions is begun again.
+      // Two concurrent events may get the same number. One of the transactions is then retried.
       position: sql<number>`(select coalesce(max(position), 0) + 1 from webhooks
         where app_id = ${appId} and user_id = ${userId})`,
       type,
@@ -74,8 +73,8 @@ export async function enqueue(
 }
 
 /**
- * Takes events that are due, of each user the oldest that waits. Nobody else takes them until their time is over, so those of a process
- * that was killed come up again.
+ * Takes events that are due, for each user the oldest waiting one. Other processes may take them again when their time is over. So
+ * events of a killed process are sent too.
  */
 export async function claim(
   { db, storage, clock }: Service,
@@ -88,7 +87,7 @@ export async function claim(
     .select('id')
     .where('state', '=', 'waiting')
     .where('due_at', '<=', now);
-  // Most of the time there is none: reading takes no lock.
+  // Usually no event is due, and reading takes no lock.
   if (!(await due.limit(1).executeTakeFirst())) return [];
   const skip = storage.kind === 'postgres' ? sql`for update skip locked` : sql``;
   const { rows } = await sql<WebhookRow>`
@@ -106,7 +105,7 @@ export async function claim(
   return rows;
 }
 
-/** Notes that an event was taken. */
+/** Notes that the receiver accepted an event. */
 export async function noteSent({ db, clock }: Service, { id }: WebhookRow): Promise<void> {
   await db
     .updateTable('webhooks')
@@ -116,9 +115,9 @@ export async function noteSent({ db, clock }: Service, { id }: WebhookRow): Prom
 }
 
 /**
- * Notes that an event was not taken. It is tried again, and later ones of its user wait with it.
+ * Notes that the receiver did not accept an event. It is retried, and later events of its user wait.
  *
- * @returns Whether it was given up.
+ * @returns Whether the event has failed and is not retried.
  */
 export async function noteFailure(
   { db, clock }: Service,
@@ -133,7 +132,7 @@ export async function noteFailure(
       .set({ answer, ...(givenUp && { state: 'failed', done_at: now }) })
       .where('id', '=', id)
       .where('state', '=', 'waiting')
-      // Another process has taken it when this one was too slow.
+      // If this process was too slow, another one has taken the event.
       .where('attempts', '=', attempts)
       .returning('id');
     if (!(await own.executeTakeFirst()) || givenUp) return;
@@ -148,7 +147,7 @@ export async function noteFailure(
   return givenUp;
 }
 
-/** 5 seconds after the first try, twice as long after each further one. */
+/** 5 seconds after the first try, then twice as long after each try. */
 function waitAfter(attempts: number): number {
   return Math.min(5 * second * 2 ** (attempts - 1), longestWait);
 }
@@ -167,7 +166,7 @@ export async function listQueue(
 }
 
 /**
- * Has events sent again, as if they were new: one by its ID, whatever became of it, or all that failed.
+ * Marks events to be sent again, as if they were new: one by its ID, in any state, or all that failed.
  *
  * @returns Number of events.
  */
@@ -189,7 +188,7 @@ export async function resend({ db, clock }: Service, which: { id: string } | { a
   return (await update.returning('id').execute()).length;
 }
 
-/** When the oldest event was made that waits, in milliseconds since the epoch. */
+/** When the oldest waiting event was created, in milliseconds since the epoch. */
 export async function oldestWaiting({ db }: Service): Promise<number | undefined> {
   const row = await db
     .selectFrom('webhooks')

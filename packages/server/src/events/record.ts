@@ -20,15 +20,15 @@ export interface Happening {
   details?: Details;
   /** Addresses concerned. The audit log masks them, and the log omits them. */
   addresses?: readonly (string | null | undefined)[];
-  /** What the user did, for their events. Default is `other`. */
+  /** What the user did, for `recent_events`. Default is `other`. */
   action?: EventRow['action'];
-  /** What changed of the user, where the type does not say it. */
+  /** Fields of the user that changed, if the type does not define them. */
   fields?: readonly string[];
 }
 
 /**
  * Records an event in the transaction that causes it: for the user, in the audit log if it is a change, and for the event
- * webhook if there is one. It is logged and counted after the commit.
+ * webhook if one is configured. After the commit, the event is logged and counted.
  *
  * @returns ID of the entry in the audit log, if there is one.
  */

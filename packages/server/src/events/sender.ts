@@ -5,22 +5,22 @@ import type { Service } from '../service.ts';
 import type { WebhookRow } from '../storage/schema.ts';
 import { claim, noteFailure, noteSent, oldestWaiting } from './queue.ts';
 
-/** How often a process looks for what is due, in milliseconds. */
+/** How often a process looks for events that are due, in milliseconds. */
 const interval = 1_000;
-/** Requests under way at a time. */
+/** Most concurrent requests. */
 const lanes = 10;
-/** How long the end of the server waits for them, in milliseconds. */
+/** How long `stop` waits for requests in progress, in milliseconds. */
 const grace = 3_000;
 
-/** Posts the events that wait. */
+/** Posts waiting events. */
 export interface Sender {
-  /** Sends what is due, until nothing more is. Rejects when the database does not answer. */
+  /** Sends events until none is due. Rejects if the database is unavailable. */
   sendDue(): Promise<void>;
-  /** Sends by itself from now on. */
+  /** Sends events as they become due, from now on. */
   start(): void;
-  /** Begins to send without anybody waiting for it, once it was started. */
+  /** Sends due events in the background, if the sender was started. */
   wake(): void;
-  /** Sends nothing more, and waits a moment for what is under way. What gets no answer then is sent again by the next start. */
+  /** Stops sending, and waits a moment for requests in progress. Events without an answer are sent again after the next start. */
   stop(): Promise<void>;
 }
 
@@ -42,7 +42,7 @@ export function createSender(service: Service, endpoint: Endpoint): Sender {
       down = false;
       return;
     }
-    // Nobody knows what became of it.
+    // The request was aborted: whether the receiver got the event is unknown.
     if (stopping.signal.aborted) return;
     const answer = answerOf(failure);
     const givenUp = await noteFailure(service, row, answer);
@@ -70,7 +70,7 @@ export function createSender(service: Service, endpoint: Endpoint): Sender {
     });
     return round;
   };
-  // What the database does not answer is tried again a moment later.
+  // If the database is unavailable, the next round tries again.
   const wake = () => void sendDue().catch(() => undefined);
   return {
     sendDue,
@@ -89,7 +89,7 @@ export function createSender(service: Service, endpoint: Endpoint): Sender {
   };
 }
 
-/** Says what came back, for the operator. */
+/** Describes the answer of the receiver for the operator. */
 export function answerOf({ failure, status }: DeliveryError): string {
   return status === undefined ? failure : `status ${status}`;
 }
@@ -109,7 +109,7 @@ function createMetrics(service: Service): (outcome: Outcome) => void {
     help: 'Age of the oldest event that waits to be posted; 0 if none does',
     registers: [registry],
     async collect() {
-      // While the database is away, the last known age stands.
+      // While the database is unavailable, the last known age stays.
       const oldest = await oldestWaiting(service).catch(() => null);
       if (oldest !== null) this.set(oldest === undefined ? 0 : (service.clock() - oldest) / 1000);
     },

@@ -1,5 +1,5 @@
 interface EventType {
-  /** What happened. For `docs/security.md`, and the text of a warning. */
+  /** What happened. `docs/security.md` lists it, and warnings use it as their message. */
   text: string;
   /** Whether `recent_events` of the user shows it. */
   recent?: true;
@@ -7,13 +7,13 @@ interface EventType {
   audit?: true;
   /** Whether it may be an attack: it is logged as a warning. */
   suspect?: true;
-  /** Event of the webhook that tells of it. */
+  /** Webhook event to send for it. */
   webhook?: string;
-  /** What a `user.updated` of it says has changed: fields of the user by their names in the Management API. */
+  /** `fields` of its `user.updated`: names of the changed fields in the Management API. */
   fields?: readonly string[];
 }
 
-/** Everything that is logged and counted by name. */
+/** All types of events that are logged and counted. */
 export const eventTypes = {
   'user.created': { text: 'A user was created', audit: true, webhook: 'user.created' },
   'users.imported': { text: 'Users were imported', audit: true },
@@ -141,7 +141,7 @@ export function typeOf(name: EventName): EventType {
   return eventTypes[name];
 }
 
-/** Names of the changes that the audit log keeps. */
+/** Types of changes that the audit log keeps. */
 export const auditedTypes = (Object.keys(eventTypes) as EventName[]).filter((name) => typeOf(name).audit);
 
 /** Events of the event webhook. */
