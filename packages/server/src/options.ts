@@ -62,7 +62,7 @@ export interface ImportedUser {
   phone_verified?: boolean | undefined;
   /** At most 256 characters. Default is empty. */
   external_id?: string | undefined;
-  /** Default is `pending`. */
+  /** Default is `active`. */
   status?: 'active' | 'inactive' | 'pending' | undefined;
   /** Fields of the app's `userMetadataSchema`. */
   user_metadata?: Record<string, unknown> | null | undefined;

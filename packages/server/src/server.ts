@@ -232,10 +232,14 @@ function assemble(
     },
     close() {
       closing ??= (async () => {
+        const deadline = Date.now() + patience;
         service.closing.abort();
+        // Events that are not posted stay in the database.
+        const stopped = sender?.stop();
         await listener?.close();
         await schedule.close();
-        await Promise.all([finish(service), sender?.stop()]);
+        await finish(service, deadline - Date.now());
+        await stopped;
         await service.storage.close();
       })();
       return closing;
@@ -248,13 +252,13 @@ const topLevel = /^\/(?:(?:auth|api)\/v1\/|(?:login|livez|readyz|metrics)$)/;
 const strippedPrefix =
   'A request without the path of "baseUrl" would exist with it: the proxy in front of the server must not strip the prefix';
 
-/** Longest time to wait for requests in process and for messages, in milliseconds. */
-const patience = 8_000;
+/** Longest time to wait for requests and messages when the server closes, in milliseconds. Platforms end a process ten seconds after SIGTERM. */
+const patience = 9_500;
 
-/** Waits for work under way, and for work that it starts. */
-async function finish({ underWay }: Service): Promise<void> {
+/** Waits for work under way, and for work that it starts, for a number of milliseconds. */
+async function finish({ underWay }: Service, milliseconds: number): Promise<void> {
   const stop = new AbortController();
-  const late = delay(patience, 'late', { signal: stop.signal }).catch(() => undefined);
+  const late = delay(milliseconds, 'late', { signal: stop.signal }).catch(() => undefined);
   while (underWay.size > 0) {
     if ((await Promise.race([late, Promise.allSettled(underWay)])) === 'late') break;
   }
