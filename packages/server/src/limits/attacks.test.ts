@@ -267,10 +267,11 @@ describeDatabases('Attacks on limits', (make) => {
     const warnings = server.log.filter((line) => !line.startsWith('Event'));
     const fields = warnings.map((line) => JSON.parse(line.slice(line.indexOf('{'))));
     const app = server.appId;
+    const request = expect.any(String);
     expect(fields).toEqual([
-      { app, event: 'limit.reached', ip: home, limit: 'failuresPerIp' },
-      { app, user: id, event: 'code.exhausted', ip: home },
-      { app, event: 'api_key.wrong', ip: home },
+      { app, event: 'limit.reached', ip: home, limit: 'failuresPerIp', request },
+      { app, user: id, event: 'code.exhausted', ip: home, request },
+      { app, event: 'api_key.wrong', ip: home, request },
     ]);
     for (const secret of [otpId, code, wrongKey, ada]) expect(warnings.join()).not.toContain(secret);
     const { text } = await server.call('GET', '/metrics');
