@@ -60,8 +60,12 @@ const usual: Readonly<Record<string, unknown>> = {
   friendly_name: 'Phone',
 };
 
-/** An answer without what is random in it, and without order: users that were made at the same moment are listed by their IDs. */
+/**
+ * An answer without what is random in it, and without order. Users that were made at the same moment are listed by their random IDs, so that a
+ * page shows other ones in each database: of them the number and the members count.
+ */
 function plainOf({ status, body, text }: Answer): unknown {
+  const users = body?.users?.map(Object.keys);
   const plain = (value: unknown): unknown => {
     if (typeof value === 'string') return nonce.test(value) ? '' : value;
     if (Array.isArray(value))
@@ -69,7 +73,7 @@ function plainOf({ status, body, text }: Answer): unknown {
     if (typeof value !== 'object' || value === null) return value;
     return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, plain(member)]));
   };
-  return { status, body: body === undefined ? text : plain(body) };
+  return { status, body: body === undefined ? text : plain(users ? { ...body, users } : body) };
 }
 
 /** IDs, challenges, keys and tokens. */
