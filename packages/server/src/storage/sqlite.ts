@@ -144,6 +144,8 @@ export class ImmediateSqliteDialect extends SqliteDialect {
     const database = this.#database;
     const driver = new SqliteDriver({ database: keepStatements(database) as never });
     driver.beginTransaction = () => begin(database);
+    // SQLite may have rolled back by itself, as when the disk is full: a second time is an error, which would hide the first.
+    driver.rollbackTransaction = async () => void (database.inTransaction && database.exec('ROLLBACK'));
     const acquire = driver.acquireConnection.bind(driver);
     driver.acquireConnection = async () => new PatientConnection(await acquire(), database);
     return driver;
@@ -177,7 +179,6 @@ class PatientConnection implements DatabaseConnection {
       this.#database.exec('COMMIT');
       return result;
     } catch (error) {
-      // SQLite may have rolled back by itself, as when the disk is full.
       if (this.#database.inTransaction) this.#database.exec('ROLLBACK');
       throw error;
     } finally {
