@@ -44,8 +44,8 @@ export default defineConfig({
     setupFiles: pathOf('tests/setup/console.ts'),
     // Each file would load the frameworks and the server again, which takes longer than most tests.
     isolate: false,
-    // By default one core is left idle: of two, half.
-    maxWorkers: availableParallelism(),
+    // Many tests wait for a process or a browser: one worker more than there are cores keeps these busy.
+    maxWorkers: availableParallelism() + 1,
     sequence: { sequencer: LongestFirst },
     // Without it every style sheet is empty, also those of the pages that are tested in a browser.
     css: true,

@@ -17,6 +17,8 @@ const apiKey = `${'k'.repeat(10)}.${'s'.repeat(64)}`;
 interface Node {
   server: Run;
   port: number;
+  /** Whether `/readyz` says so. */
+  ready: boolean;
 }
 
 async function start(database: string): Promise<Node> {
@@ -34,7 +36,7 @@ async function start(database: string): Promise<Node> {
     },
     folder,
   );
-  return { server, port: await portOf(server) };
+  return { server, port: await portOf(server), ready: true };
 }
 
 interface Reply {
@@ -68,7 +70,7 @@ function send(port: number, agent: Agent, method: string, path: string, headers:
   });
 }
 
-/** A reverse proxy that takes the processes in turns, and asks the next one where none was reached, as nginx and its kin do. */
+/** A load balancer that takes the ready processes in turns, and asks the next one where one was not reached. */
 async function openProxy(nodes: Node[], signal: 'SIGTERM' | 'SIGKILL') {
   const agent = new Agent({ keepAlive: true });
   let turn = 0;
@@ -76,9 +78,8 @@ async function openProxy(nodes: Node[], signal: 'SIGTERM' | 'SIGKILL') {
     const parts: Buffer[] = [];
     for await (const part of req) parts.push(part as Buffer);
     turn += 1;
-    const first = turn;
-    for (let attempt = 0; attempt < nodes.length; attempt += 1) {
-      const { port } = nodes[(first + attempt) % nodes.length] as Node;
+    const inTurn = nodes.map((_, index) => nodes[(turn + index) % nodes.length] as Node);
+    for (const { port } of inTurn.filter(({ ready }) => ready)) {
       try {
         const reply = await send(
           port,
@@ -99,10 +100,23 @@ async function openProxy(nodes: Node[], signal: 'SIGTERM' | 'SIGKILL') {
     }
     res.writeHead(502).end();
   });
+  const check = async () => {
+    for (const node of nodes) {
+      const ready = await fetch(`http://127.0.0.1:${node.port}/readyz`).catch(() => undefined);
+      node.ready = ready?.status === 200;
+      await ready?.body?.cancel();
+    }
+  };
+  let open = true;
+  const watch = (async () => {
+    for (; open; await delay(25)) await check();
+  })();
   await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
   return {
     origin: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`,
-    close() {
+    async close() {
+      open = false;
+      await watch;
       agent.destroy();
       proxy.closeAllConnections();
       proxy.close();
@@ -164,7 +178,7 @@ async function endInTurns(signal: 'SIGTERM' | 'SIGKILL') {
     working = false;
     for (const { server } of nodes) server.child.kill('SIGKILL');
     await Promise.all(nodes.map(({ server }) => server.ended));
-    proxy.close();
+    await proxy.close();
     await database.drop();
   }
 }

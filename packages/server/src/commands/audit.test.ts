@@ -117,7 +117,7 @@ describe.skipIf(!built)('audit (needs a build)', () => {
     it('asks for the ID of a user who has another address by now', async () => {
       expect(await end('audit', '--user', 'nobody@example.com')).toMatchObject({
         code: 1,
-        output: expect.stringContaining('name a user who is deleted or has another one by ID'),
+        output: expect.stringContaining('give the ID of a user who was deleted or has another address'),
       });
     }, 60_000);
   });
