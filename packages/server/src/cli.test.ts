@@ -77,7 +77,7 @@ describe.skipIf(!built)('passage-server (needs a build)', () => {
     });
     const users = join(folder, 'users.jsonl');
     writeFileSync(users, '{"id":"ada","email":"ada@example.com"}\n\n{"phone":"+15005550006"}\n');
-    expect((await of('import', appId, users)).output).toBe('2 users imported, 0 were there already.\n');
+    expect((await of('import', appId, users)).output).toBe('2 users imported, 0 already existed.\n');
     writeFileSync(users, '{"id":"ada","email":"ada@example.com"}\n{');
     expect((await of('import', appId, users)).output).toContain('Line 2 of the file must be one JSON object');
     expect((await of('backup', join(folder, 'more-copy.db'))).code).toBe(0);

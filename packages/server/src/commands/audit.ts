@@ -7,23 +7,26 @@ import { readLimit, readMoment, readUsers } from './filters.ts';
 export const auditCommands = [
   command({
     names: ['audit'],
-    summary: 'List what was changed, by whom and when, newest first',
+    summary: 'List changes, with who made them and when, newest first',
     details:
-      'Without an app ID, of all apps and of the server itself. Entries outlive their users and apps. Times are UTC',
+      'Without an app ID, lists entries of all apps and of the server itself. Entries outlive their users and apps. Times are UTC',
     positionals: ['[app id]'],
     options: {
       user: {
         value: 'user',
-        summary: 'Only what happened to a user: ID, or email address or phone number of today',
+        summary: 'Only changes of a user: ID, or current email address or phone number',
       },
-      type: { value: 'type', summary: 'Only one type, or all that begin so, such as webauthn' },
+      type: { value: 'type', summary: 'Only this type, or types that begin with it, such as webauthn' },
       actor: {
         value: 'actor',
-        summary: 'Only by user, api_key, command, program or server; with an ID behind it: api_key:<key id>',
+        summary: 'Only changes by user, api_key, command, program or server; with an ID: api_key:<key id>',
       },
-      since: { value: 'time', summary: 'Only from then on: 2026-01-31, 2026-01-31T12:00:00Z, or 7d ago' },
-      until: { value: 'time', summary: 'Only before then' },
-      limit: { value: 'count', summary: 'At most so many, up to 10000. Default is 50' },
+      since: {
+        value: 'time',
+        summary: 'Only from this time on: 2026-01-31, 2026-01-31T12:00:00Z, or 7d ago',
+      },
+      until: { value: 'time', summary: 'Only before this time' },
+      limit: { value: 'count', summary: 'Most entries to list, up to 10000. Default is 50' },
     },
     async run({ args, options, openService }) {
       const now = Date.now();

@@ -11,7 +11,7 @@ export function check(name: string, state: Check['state'], text: string, cure?: 
   return { name, state, text, ...(cure && { cure }) };
 }
 
-/** Turns an error into a finding. Connection errors have the reason in their causes. */
+/** Turns an error into a finding. The reason of a connection error is in its causes. */
 export function failure(name: string, error: unknown, cure: string): Check {
   const { message, cause } = error as Error & { cause?: { code?: string; message?: string } };
   const inner = cause?.code ?? cause?.message;

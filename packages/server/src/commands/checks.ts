@@ -16,7 +16,7 @@ import { explain } from './mail.ts';
 import { webhookCure } from './webhooks.ts';
 
 const gigabyte = 2 ** 30;
-/** Limit of each request, in milliseconds. */
+/** Timeout of each request, in milliseconds. */
 const patience = 5_000;
 
 /** Checks the version of the database, its disk and its clock. */
@@ -31,7 +31,7 @@ async function checkPostgres({ db }: Service): Promise<Check[]> {
       floor(extract(epoch from clock_timestamp()) * 1000)::bigint as now`.execute(db);
   const end = Date.now();
   const { version = '', now = end } = rows[0] ?? {};
-  // The database read its clock somewhere between the two moments.
+  // The database read its clock between these two times.
   const skew = Math.max(start - now, now - end, 0) / 1000;
   const old = Number.parseInt(version, 10) < 13;
   return [
@@ -148,12 +148,12 @@ async function checkPage(url: string): Promise<Check> {
   }
 }
 
-/** Checks how requests to the public URL reach the server: whether it tells visitors behind the proxy apart. */
+/** Checks how requests to the public URL reach the server, and whether it sees the addresses of visitors behind the proxy. */
 async function checkWay({ secrets, clock, options: { baseUrl } }: Service): Promise<Check[]> {
   const headers = { [probeHeader]: makeProbe(secrets, clock()) };
   const response = await get(`${baseUrl}/login`, headers).catch(() => undefined);
   const text = response?.headers.get(seenHeader);
-  // An older server, or a cache in front.
+  // The server is older, or a cache is in front of it.
   if (!text) return [];
   const { connection = '', client = '', trusted, forwarded, read } = JSON.parse(text) as Seen;
   const untold = 'so all visitors share its rate limits';
@@ -174,10 +174,10 @@ async function checkWay({ secrets, clock, options: { baseUrl } }: Service): Prom
   return [check('proxies', 'ok', `this request came from ${client} through ${connection}`)];
 }
 
-/** Days that a certificate should still be valid. */
+/** Shortest remaining validity of a certificate without a warning, in days. */
 const notice = 14;
 
-/** Checks when the certificate of the public URL expires. One that is refused was told of before. */
+/** Checks when the certificate of the public URL expires. An earlier check reports an invalid one. */
 async function checkCertificate(baseUrl: string): Promise<Check[]> {
   const { protocol, hostname, port } = new URL(baseUrl);
   if (protocol !== 'https:') return [];
@@ -213,7 +213,7 @@ function get(url: string, headers: Record<string, string> = {}): Promise<Respons
   return fetch(url, { headers, redirect: 'manual', signal: AbortSignal.timeout(patience) });
 }
 
-/** Talks to the mail server or webhook without sending a message. */
+/** Connects to the mail server or webhook without sending a message. */
 export async function checkDelivery({ delivery }: PassageServerOptions): Promise<Check> {
   if (!delivery?.verify) {
     return check(
@@ -236,7 +236,7 @@ export async function checkDelivery({ delivery }: PassageServerOptions): Promise
   }
 }
 
-/** Asks the event webhook whether anybody is there, without posting an event. */
+/** Checks whether the event webhook is reachable, without posting an event. */
 export async function checkEventWebhook(options: PassageServerOptions): Promise<Check[]> {
   const { eventWebhook } = resolveOptions(options);
   if (!eventWebhook) return [];

@@ -8,7 +8,7 @@ import type { ManagedApp } from './manage.ts';
 export interface Option {
   /** What it does, for the help. */
   summary: string;
-  /** What its value is called. Default is none: the option is on or off. */
+  /** Name of its value. Default is none: the option is on or off. */
   value?: string;
 }
 
@@ -28,10 +28,10 @@ export interface Call<Positional extends string, Options> {
   /** @throws TypeError naming the variable that is wrong */
   environment(): Environment;
   /**
-   * Opens the database without making an app. It is closed after the command.
+   * Opens the database without creating an app. It is closed after the command.
    *
    * @param mode Whether the command works beside a server (`visit`) or must be alone with a SQLite file (`serve`). Default is `visit`.
-   * @throws TypeError when a SQLite file does not exist
+   * @throws TypeError if the SQLite file does not exist
    */
   open(mode?: Use): Promise<PassageServer>;
   /** Opens the database as `open` does, for work that the programmatic API does not offer. */
@@ -39,7 +39,7 @@ export interface Call<Positional extends string, Options> {
   /**
    * Opens the database and finds the app of `[app id]`, or without it the only app.
    *
-   * @throws AppNotFoundError when there is no such app
+   * @throws AppNotFoundError if there is no such app
    */
   openApp(): Promise<ManagedApp>;
   /** Closes a server after the command. */
@@ -47,7 +47,7 @@ export interface Call<Positional extends string, Options> {
   /**
    * Asks for a confirmation, unless `--yes` is set.
    *
-   * @param otherwise What to do if nobody can be asked.
+   * @param otherwise Advice if there is no terminal to ask on.
    * @throws Error without a confirmation
    */
   confirm(question: string, otherwise?: string): Promise<void>;
@@ -66,7 +66,7 @@ export interface Command<Positional extends string = string, Options = Readonly<
   names: readonly [string, ...string[]];
   /** One line for the list of commands. */
   summary: string;
-  /** What else the help of the command says. */
+  /** Further text for the help of the command. */
   details?: string;
   /** Names of the arguments. All are required except `[app id]`, which comes first and may be left out if there is one app. */
   positionals?: readonly Positional[];
@@ -90,7 +90,7 @@ export class UsageError extends Error {}
 /** Options of a command that asks before it does something irreversible. */
 export const yes = { yes: { summary: 'Do not ask' } };
 
-/** Sets texts out in columns. */
+/** Formats texts in columns. */
 export function columns(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, index) => Math.max(...rows.map((row) => row[index]?.length ?? 0)));
   return rows

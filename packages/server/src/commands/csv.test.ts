@@ -51,7 +51,7 @@ describe.skipIf(!built)('users import of a CSV file (needs a build)', () => {
       );
       expect(passage).toEqual({
         code: 0,
-        output: 'Columns that are not read: Country, Notes\n3 users imported, 0 were there already.\n',
+        output: 'Ignored columns: Country, Notes\n3 users imported, 0 already existed.\n',
       });
       expect(await user('ada1')).toMatchObject({
         email: 'ada@example.com',
@@ -79,7 +79,7 @@ describe.skipIf(!built)('users import of a CSV file (needs a build)', () => {
       const sheet = '\ufeffid;email;user_metadata.plan\r\n"s1";"s1@example.com";"a;\r\n""b"""\r\n';
       expect(await imported(sheet)).toEqual({
         code: 0,
-        output: '1 users imported, 0 were there already.\n',
+        output: '1 users imported, 0 already existed.\n',
       });
       expect((await user('s1')).user_metadata).toEqual({ plan: 'a;\n"b"' });
       expect((await imported('id\temail\nt1\tt1@example.com', ['--format', 'csv'], 'users.txt')).code).toBe(
@@ -145,7 +145,7 @@ describe.skipIf(!built)('users import of a CSV file (needs a build)', () => {
       expect((await server.manage('GET', '/users')).body.total_users).toBe(0);
       await imported(header + rows(0, 700));
       expect((await imported(header + rows(0, 2_000))).output).toBe(
-        '1300 users imported, 700 were there already.\n',
+        '1300 users imported, 700 already existed.\n',
       );
       expect((await user('u1999')).user_metadata).toEqual({ plan: 'pro' });
       expect(await user('u2000')).toBeUndefined();

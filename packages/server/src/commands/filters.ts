@@ -17,7 +17,7 @@ export function readLimit(text: string | undefined, most: number): number | unde
 const units: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /**
- * Reads a moment: a date, which begins at midnight UTC, a time with its zone, or how long ago it was.
+ * Reads a time: a date (midnight UTC), a time with its zone, or how long ago it was.
  *
  * @returns Milliseconds since the epoch.
  * @throws TypeError naming the option
@@ -37,9 +37,9 @@ export function readMoment(name: string, text: string | undefined, now: number):
 }
 
 /**
- * Finds the users that an option names: by ID, also those that are deleted, or by an address that is theirs now, in one app or in all.
+ * Finds the users that an option names, in one app or in all: by ID, even of a deleted user, or by a current address.
  *
- * @throws Error when nobody has the address
+ * @throws Error if no user has the address
  */
 export async function readUsers(
   queries: Queries,

@@ -31,7 +31,7 @@ export const mailCommands = [
         .catch((error: unknown) => {
           throw error instanceof DeliveryError ? explain(error) : error;
         });
-      return { text: `Handed a test message for ${to} over. See whether it arrives.`, data: { to } };
+      return { text: `The delivery accepted a test message for ${to}. Check that it arrives.`, data: { to } };
     },
   }),
 ];

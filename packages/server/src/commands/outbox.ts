@@ -5,12 +5,12 @@ import { columns, command } from './command.ts';
 export const outboxCommands = [
   command({
     names: ['outbox'],
-    summary: 'Show codes and links that a server without a delivery has printed, for development',
+    summary: 'Show codes and links that a server without a delivery printed, for development',
     details:
       'A server started by this command with neither SMTP nor webhook keeps its last 100 messages in the database, encrypted, for a day or until the code or link expires',
     positionals: ['[app id]'],
     options: {
-      latest: { summary: 'Print the code or link of the last message, and nothing else' },
+      latest: { summary: 'Print only the code or link of the last message' },
       to: { value: 'address', summary: 'Only messages to this email address or phone number' },
     },
     async run({ options, environment, openApp }) {
@@ -26,7 +26,7 @@ export const outboxCommands = [
       const messages = (await listStored(service, app.id)).filter((one) => !address || one.to === address);
       if (!options.latest) return { text: describe(messages), data: messages };
       const last = messages.findLast(secretOf);
-      if (!last) throw new Error('No code or link is kept: ask for one, or look whether it has expired');
+      if (!last) throw new Error('No code or link is kept, or it has expired: request one');
       return { text: secretOf(last) ?? '', data: last };
     },
   }),
@@ -38,6 +38,6 @@ function secretOf({ code, url }: OutboxMessage): string | undefined {
 
 function describe(messages: readonly OutboxMessage[]): string {
   if (messages.length === 0) return 'No messages are kept.';
-  // Times are text in what was stored.
+  // Times are stored as text.
   return columns(messages.map((one) => [`${one.sentAt}`, one.kind, one.to, secretOf(one) ?? one.subject]));
 }

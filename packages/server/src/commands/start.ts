@@ -9,7 +9,7 @@ export const startCommands = [
   command({
     names: ['start'],
     summary: 'Start the server (default)',
-    details: 'The first start makes an app and prints its ID and API key, once.',
+    details: 'The first start creates an app and prints its ID and API key, once.',
     options: {
       port: {
         value: 'port',

@@ -61,7 +61,7 @@ describe.skipIf(!built)('users export and import (need a build)', () => {
       await of(1, 'users', 'import', next.appId, begun);
       expect(await of(1, 'users', 'import', next.appId, file)).toEqual({
         code: 0,
-        output: '402 users imported, 700 were there already.\n',
+        output: '402 users imported, 700 already existed.\n',
       });
       const before = (await old.manage('GET', `/users/${ada.id}`)).body.user;
       const after = (await next.manage('GET', `/users/${ada.id}`)).body.user;
@@ -92,7 +92,7 @@ describe.skipIf(!built)('users export and import (need a build)', () => {
       writeFileSync(wrong, '{"id":"n1","email":"n1@example.com"}\n{"id":"n2","email":"ada@example.com"}\n');
       const partly = await of(1, 'users', 'import', next.appId, wrong);
       expect(partly.code).toBe(1);
-      expect(partly.output).toMatch(/^1 users imported, 0 were there already\.\nLine 2: the email address/);
+      expect(partly.output).toMatch(/^1 users imported, 0 already existed\.\nLine 2: the email address/);
     }, 240_000);
   });
 });

@@ -42,7 +42,7 @@ export const transferCommands = [
     positionals: ['app id', 'file'],
     options: {
       'dry-run': { summary: 'Only check the lines' },
-      format: { value: 'format', summary: 'csv or jsonl, where the name of the file does not tell' },
+      format: { value: 'format', summary: 'csv or jsonl, if the name of the file does not say' },
     },
     async run({ args, options, openApp }) {
       const format = options.format ?? (/\.csv$/i.test(args.file) ? 'csv' : 'jsonl');
@@ -56,13 +56,13 @@ export const transferCommands = [
           : readLines(args.file);
       const total = await checkFile(service, app, read());
       if (ignored.length > 0)
-        console.error(`Columns that are not read: ${ignored.join(', ').replaceAll(/\p{Cc}/gu, '\u{fffd}')}`);
+        console.error(`Ignored columns: ${ignored.join(', ').replaceAll(/\p{Cc}/gu, '\u{fffd}')}`);
       if (options['dry-run']) {
         return { text: `${total} users can be imported.`, data: { users: total, dryRun: true, ignored } };
       }
       const { imported, existing, conflicts } = await writeFile(service, app, read());
       const lines = [
-        `${imported} users imported, ${existing} were there already.`,
+        `${imported} users imported, ${existing} already existed.`,
         ...conflicts.slice(0, shown),
       ];
       const failed = conflicts.length > 0;
@@ -71,7 +71,7 @@ export const transferCommands = [
   }),
 ];
 
-/** Most lines with errors that are listed. */
+/** Most invalid lines to list. */
 const shown = 50;
 
 /** @throws TypeError that lists lines that cannot be imported */

@@ -62,12 +62,12 @@ describe.skipIf(!built)('webhooks (needs a build)', () => {
     };
     expect(await end(['webhooks', 'test'], configured)).toMatchObject({
       code: 0,
-      output: expect.stringMatching(/^The event evt_\w+ was taken\.\n$/),
+      output: expect.stringMatching(/^The event evt_\w+ was accepted\.\n$/),
     });
     expect(receiver.arrivals).toMatchObject([{ event: { type: 'test', data: {} } }]);
     status = 403;
     expect((await end(['webhooks', 'test'], configured)).output).toContain(
-      'was not taken (status 403): check',
+      'was not accepted (status 403): check',
     );
     expect((await end(['doctor'], configured)).output).toMatch(/ok +event webhook +answers/);
     const away = { ...configured, PASSAGE_EVENT_WEBHOOK_URL: 'http://127.0.0.1:1/' };
@@ -78,8 +78,8 @@ describe.skipIf(!built)('webhooks (needs a build)', () => {
   it.each([
     [['list', '--state', 'lost'], '--state must be waiting, sent or failed'],
     [['list', '--type', 'user.craeted'], 'did you mean "user.created"?'],
-    [['resend'], 'Name events by ID, or all that failed by --failed'],
-    [['resend', 'evt_1', '--failed'], 'Name events by ID, or all that failed by --failed'],
+    [['resend'], 'Give event IDs, or --failed for all failed events'],
+    [['resend', 'evt_1', '--failed'], 'Give event IDs, or --failed for all failed events'],
   ])(
     'refuses %j and says what to do',
     async (args, message) => {

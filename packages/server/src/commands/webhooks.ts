@@ -4,7 +4,7 @@ import { suggest } from '../strict.ts';
 import { columns, command } from './command.ts';
 import { readLimit, readUsers } from './filters.ts';
 
-/** What to do about an event webhook that does not take events. */
+/** What to do if the event webhook does not accept events. */
 export const webhookCure =
   'check PASSAGE_EVENT_WEBHOOK_URL, its firewall and certificate, and the log of the receiver';
 
@@ -15,13 +15,13 @@ export const webhookCommands = [
     names: ['webhooks list', 'webhooks'],
     summary: 'List events of the event webhook, newest first',
     details:
-      'Without an app ID, of all apps. Those that were sent are kept for 7 days, those that failed for 30',
+      'Without an app ID, lists events of all apps. Sent events are kept for 7 days, failed ones for 30',
     positionals: ['[app id]'],
     options: {
-      state: { value: 'state', summary: 'Only those that are waiting, sent or failed' },
-      user: { value: 'user', summary: 'Only of a user: ID, or email address or phone number of today' },
-      type: { value: 'type', summary: 'Only one type, or all that begin so, such as user' },
-      limit: { value: 'count', summary: 'At most so many, up to 10000. Default is 50' },
+      state: { value: 'state', summary: 'Only waiting, sent or failed events' },
+      user: { value: 'user', summary: 'Only events of a user: ID, or current email address or phone number' },
+      type: { value: 'type', summary: 'Only this type, or types that begin with it, such as user' },
+      limit: { value: 'count', summary: 'Most events to list, up to 10000. Default is 50' },
     },
     async run({ args, options, openService }) {
       const appId = args['[app id]'] || undefined;
@@ -44,17 +44,17 @@ export const webhookCommands = [
   }),
   command({
     names: ['webhooks resend'],
-    summary: 'Send events again: some by ID, or all that failed',
-    details: 'The running server sends them within a second, or else the next one that starts',
+    summary: 'Send events again: by ID, or all failed ones',
+    details: 'A running server sends them within a second; otherwise the next start does',
     rest: 'event id',
     options: {
-      failed: { summary: 'All that failed' },
-      app: { value: 'app id', summary: 'With --failed: only those of one app' },
+      failed: { summary: 'All failed events' },
+      app: { value: 'app id', summary: 'With --failed: only events of this app' },
     },
     async run({ rest, options, openService }) {
       if ((rest.length === 0) === (options.failed !== true)) {
         throw new TypeError(
-          'Name events by ID, or all that failed by --failed (passage-server webhooks list)',
+          'Give event IDs, or --failed for all failed events (passage-server webhooks list)',
         );
       }
       const service = await openService();
@@ -71,7 +71,7 @@ export const webhookCommands = [
   }),
   command({
     names: ['webhooks test'],
-    summary: 'Post a signed event of the type "test" now, and say what comes back',
+    summary: 'Post a signed event of the type "test" now, and print the answer',
     async run({ environment }) {
       const { resolveOptions } = await import('../options.ts');
       const { eventWebhook } = resolveOptions(environment().options);
@@ -85,8 +85,8 @@ export const webhookCommands = [
       const id = `evt_${randomText()}`;
       const body = { type: 'test', timestamp: new Date().toISOString(), data: {} };
       const failure = await postSigned(eventWebhook, id, JSON.stringify(body));
-      if (failure) throw new Error(`The event was not taken (${answerOf(failure)}): ${webhookCure}`);
-      return { text: `The event ${id} was taken.`, data: { id } };
+      if (failure) throw new Error(`The event was not accepted (${answerOf(failure)}): ${webhookCure}`);
+      return { text: `The event ${id} was accepted.`, data: { id } };
     },
   }),
 ];

@@ -48,8 +48,8 @@ export function createSender(service: Service, endpoint: Endpoint): Sender {
     const givenUp = await noteFailure(service, row, answer);
     count(givenUp ? 'failed' : 'retried');
     const fields = { app: row.app_id, user: row.user_id, webhook: row.id, type: row.type, answer };
-    if (givenUp) logger.error(fields, 'Event webhook was given up: passage-server webhooks resend');
-    else if (!down) logger.warn(fields, 'Event webhook was not taken and will be tried again');
+    if (givenUp) logger.error(fields, 'Event webhook failed: passage-server webhooks resend');
+    else if (!down) logger.warn(fields, 'Event webhook was not accepted and will be retried');
     down = true;
   };
   const run = async () => {

@@ -173,7 +173,7 @@ describeStored('The event webhook', (make) => {
     const ids = receiver.arrivals.flatMap(({ id, event }) => (event.data.user_id === ada ? [id] : []));
     expect(new Set(ids.slice(0, 3)).size).toBe(1);
     expect(ids[3]).not.toBe(ids[0]);
-    expect(server.log.join()).toContain('was not taken and will be tried again');
+    expect(server.log.join()).toContain('was not accepted and will be retried');
   });
 
   it('is tried for a day, and then given up, logged and sent again on demand', async () => {
@@ -198,7 +198,7 @@ describeStored('The event webhook', (make) => {
     expect(hours).toBeGreaterThanOrEqual(24);
     expect(hours).toBeLessThan(26);
     expect(await started.rows()).toMatchObject([{ state: 'failed', answer: 'status 500' }]);
-    expect(server.log.filter((line) => line.includes('was given up'))).toHaveLength(1);
+    expect(server.log.filter((line) => line.includes('Event webhook failed'))).toHaveLength(1);
     status = 200;
     server.advance(100_000);
     await send();
