@@ -67,7 +67,7 @@ export async function writeEntry(
   return id;
 }
 
-/** Updates an entry while the work that it describes continues. */
+/** Updates the entry of work that is still in progress. */
 export async function rewriteEntry(queries: Queries, id: string, details: Details): Promise<void> {
   await queries
     .updateTable('audit')

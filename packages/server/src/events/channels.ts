@@ -1,7 +1,7 @@
 import { channel } from 'node:diagnostics_channel';
 import type { EventName } from './types.ts';
 
-/** A request of the Auth API or the Management API: message of the channel `passage-server:request`. */
+/** Message of the channel `passage-server:request`: a request of the Auth API or the Management API. */
 export interface ServerRequestEvent {
   readonly appId: string;
   readonly method: string;
@@ -12,7 +12,7 @@ export interface ServerRequestEvent {
   readonly duration: number;
 }
 
-/** Something that the server logs as an event: message of the channel `passage-server:event`. */
+/** Message of the channel `passage-server:event`: an event that the server logs. */
 export interface ServerEvent {
   /** Absent for events of the whole server. */
   readonly appId: string | undefined;

@@ -1,4 +1,4 @@
-/** Masks an address: its owner recognizes it, and it contains no text that the owner chose. */
+/** Masks an address. Its owner can recognize it, but it contains no text that the owner chose. */
 export function maskAddress(address: string): string {
   const [local = '', domain = ''] = address.split('@');
   if (!domain) return `***${address.slice(-4)}`;

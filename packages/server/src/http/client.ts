@@ -3,18 +3,18 @@ import type { Client } from '../service.ts';
 import type { Seen } from './probe.ts';
 
 export interface ClientReader {
-  /** Says where a request came from. */
+  /** Returns where a request came from. */
   note(request: Request, remoteAddress: string | undefined): void;
   read(request: Request): Client;
-  /** Says how a request reached the server, for its operator. */
+  /** Returns how a request reached the server, for the operator. */
   describe(request: Request): Seen;
-  /** Tells whether an address is that of a trusted proxy. */
+  /** Returns whether an address belongs to a trusted proxy. */
   isProxy(remoteAddress: string | undefined): boolean;
 }
 
 /**
  * Returns the address of the client. `X-Forwarded-For` is trusted only as far as trusted proxies wrote it: it is read
- * from its end to the first address that is not one of theirs. Anything else than an address, such as `unknown`, ends
+ * from its end to the first address that is not one of theirs. A value that is not an address, such as `unknown`, ends
  * the search.
  */
 export function createClientReader(trusted: BlockList): ClientReader {
@@ -62,7 +62,7 @@ function readAddress(text: string): string | undefined {
   return mapped(address) ?? address;
 }
 
-/** Returns the IPv4 address within an IPv4-mapped one. RFC 4291 §2.5.5.2 */
+/** Returns the IPv4 address in an IPv4-mapped one. RFC 4291 §2.5.5.2 */
 function mapped(address: string): string | undefined {
   const [a, b, c, d, e, f, high = 0, low = 0] = groupsOf(address);
   if (a || b || c || d || e || f !== 0xffff) return undefined;
@@ -76,7 +76,7 @@ function network(ip: string): string {
   return `${[a, b, c, d].map((group) => group.toString(16)).join(':')}::/64`;
 }
 
-/** The eight numbers of an IPv6 address, however it is written. */
+/** The eight numbers of an IPv6 address in any notation. */
 function groupsOf(address: string): number[] {
   const canonical = new URL(`http://[${address}]`).hostname.slice(1, -1);
   const [head = [], tail] = canonical.split('::').map((part) => (part ? part.split(':') : []));

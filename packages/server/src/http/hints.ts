@@ -1,9 +1,9 @@
 import type { Service } from '../service.ts';
 
-/** Least time between two hints of a kind, in milliseconds. */
+/** Shortest time between two hints about the same subject, in milliseconds. */
 const pause = 60_000;
 
-/** Most kinds to remember. Strangers choose the origins, so their number has no bound. */
+/** Most subjects to remember. Strangers choose the origins, so their number is unbounded. */
 const bound = 100;
 
 /**

@@ -2,9 +2,9 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { type AddressInfo, Server as NetServer } from 'node:net';
 import { setTimeout as delay, setImmediate as polled } from 'node:timers/promises';
 
-/** Time without a new connection or request after which none is taken to be on its way, in milliseconds. */
+/** Time without a new connection or request after which a closing port expects no more, in milliseconds. */
 const quiet = 150;
-/** Longest time in which a closing port takes new requests, in milliseconds: proxies need a while to see that it closes. */
+/** Longest time in which a closing port accepts new requests, in milliseconds. Proxies take a while to notice that it closes. */
 const farewell = 5_000;
 /** Longest time to close a port, in milliseconds. */
 const patience = 9_000;
@@ -12,11 +12,11 @@ const patience = 9_000;
 /** An open port. */
 export interface Listener {
   readonly port: number;
-  /** Answers requests under way and those still arriving, then closes the port. Takes less than ten seconds. */
+  /** Answers requests in progress and those still arriving, then closes the port. Takes less than ten seconds. */
   close(): Promise<void>;
 }
 
-/** @throws Error `EADDRINUSE` when the port is taken */
+/** @throws Error `EADDRINUSE` if the port is in use */
 export async function openListener(
   handler: (req: IncomingMessage, res: ServerResponse) => void,
   port: number,
@@ -25,12 +25,12 @@ export async function openListener(
   let closing = false;
   let underWay = 0;
   let lastSign = 0;
-  /** Waits until no request is under way or on its way. */
+  /** Waits until no request is in progress or arriving. */
   const settle = async (deadline: number) => {
     lastSign = Date.now();
     while (Date.now() < deadline && (underWay > 0 || Date.now() - lastSign < quiet)) {
       await delay(25);
-      // A busy machine may have held this process up: what has arrived since is read first.
+      // On a busy machine this process may be late, so it first reads the requests that have arrived.
       await polled();
     }
   };
@@ -40,7 +40,7 @@ export async function openListener(
     res.once('close', () => {
       underWay -= 1;
     });
-    // Clients are told to close the connection, so that it is not cut under their next request.
+    // Tells clients to close the connection, so that their next request does not fail on it.
     if (closing) res.setHeader('Connection', 'close');
     handler(req, res);
   });
@@ -60,7 +60,7 @@ export async function openListener(
       closing = true;
       const start = Date.now();
       await settle(start + farewell);
-      // Takes no new connections, but unlike the method of `http.Server` keeps idle ones: their next request may be on its way.
+      // Unlike `http.Server.close`, this keeps idle connections, because their next request may be arriving.
       const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()));
       await settle(start + patience);
       server.closeAllConnections();

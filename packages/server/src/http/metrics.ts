@@ -1,4 +1,4 @@
-// Its other parts are not used, and take ten times as long to load.
+// The other parts of prom-client are unused and take ten times as long to load.
 import Counter from 'prom-client/lib/counter.js';
 import Gauge from 'prom-client/lib/gauge.js';
 import Histogram from 'prom-client/lib/histogram.js';

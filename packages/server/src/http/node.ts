@@ -12,7 +12,7 @@ type MountedRequest = IncomingMessage & {
   body?: unknown;
 };
 
-/** What the server reads of a request. A whole `Request`, with signal and stream, takes as long to make as a small answer. */
+/** The parts of a request that the server reads. Creating a `Request`, with signal and stream, takes as long as a small answer. */
 export interface RequestParts {
   readonly method: string;
   readonly url: string;
@@ -26,7 +26,7 @@ type Fetch = (request: RequestParts, connection: { remoteAddress: string | undef
 /**
  * Answers a request of `node:http` with a fetch handler.
  *
- * @param identify Returns the ID of a request, for what is refused before the fetch handler gets it.
+ * @param identify Returns the ID of a request, for requests that are refused before the fetch handler.
  */
 export async function answerNode(
   fetch: Fetch,
@@ -35,7 +35,7 @@ export async function answerNode(
   req: MountedRequest,
   res: ServerResponse,
 ): Promise<void> {
-  // A socket whose request is refused halfway knows it no more.
+  // Read first: after a refusal midway through the request, the socket no longer has the address.
   const remoteAddress = req.socket?.remoteAddress;
   try {
     const response = await fetch(await toRequest(req, origin), { remoteAddress });
@@ -54,7 +54,7 @@ async function toRequest(req: MountedRequest, origin: string): Promise<RequestPa
   const method = (req.method ?? 'GET').toUpperCase();
   // RFC 9112 §3.2.2: a proxy may send the whole URL.
   const path = (req.originalUrl ?? req.url ?? '/').replace(/^https?:\/\/[^/?#]*(?=\/)/i, '');
-  // Before `URL` makes it plain.
+  // Checked before `URL` normalizes the path.
   if (!path.startsWith('/') || !isPlainPath(path.split('?', 1)[0] ?? '')) throw new WireError('not_found');
   const { href } = new URL(path, origin);
   const body = method === 'GET' || method === 'HEAD' ? undefined : await readBody(req);
@@ -66,7 +66,7 @@ async function toRequest(req: MountedRequest, origin: string): Promise<RequestPa
   };
 }
 
-/** Reads a header field. Of several, `req.headers` may keep the first only; but requests of function platforms have nothing else. */
+/** Reads a header field. `req.headers` may keep only the first of several, but requests of function platforms have nothing else. */
 function readField({ headers, rawHeaders = [] }: Partial<IncomingMessage>, name: string): string | null {
   const wanted = name.toLowerCase();
   const isNamed = (other: string | undefined) =>
@@ -91,7 +91,7 @@ async function readBody(req: MountedRequest): Promise<string | Uint8Array | unde
   return bytes.byteLength > 0 ? bytes : parsedBody(req.body);
 }
 
-/** For a body that no parser took, Express 4 gives `{}` and Express 5 nothing. */
+/** For a body that no parser read, Express 4 sets `{}` and Express 5 nothing. */
 function parsedBody(body: unknown): string | Uint8Array | undefined {
   if (body === undefined || body === null) return undefined;
   if (typeof body === 'string' || body instanceof Uint8Array) return body;
@@ -103,7 +103,7 @@ async function send(response: Response, req: IncomingMessage, res: ServerRespons
   const hasBody = response.status !== 204 && req.method !== 'HEAD';
   const body = hasBody ? await readContent(response) : '';
   if (hasBody) headers['Content-Length'] = Buffer.byteLength(body);
-  // The rest of a body that was refused is not read.
+  // The rest of a refused body is not read.
   if (response.status === 413) headers.Connection = 'close';
   // Function platforms have a `writeHead` that returns nothing.
   res.writeHead(response.status, headers);

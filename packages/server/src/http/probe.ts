@@ -1,12 +1,12 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { Secrets } from '../storage/secrets.ts';
 
-/** Header by which `passage-server doctor` asks how its request reached the server. */
+/** Header with which `passage-server doctor` asks how its request reached the server. */
 export const probeHeader = 'X-Passage-Probe';
 /** Header with the answer, as JSON. */
 export const seenHeader = 'X-Passage-Seen';
 
-/** How long a probe counts, in milliseconds. The clocks of both machines may differ. */
+/** How long a probe is valid, in milliseconds. The clocks of the two machines may differ. */
 const lifetime = 300_000;
 
 /** How a request reached the server. */
@@ -15,14 +15,14 @@ export interface Seen {
   connection?: string | undefined;
   /** Address that rate limits count. */
   client?: string | undefined;
-  /** Whether the connection is that of a trusted proxy. */
+  /** Whether the connection comes from a trusted proxy. */
   trusted: boolean;
-  /** Entries of `X-Forwarded-For`, and how many of them were read. */
+  /** Entries of `X-Forwarded-For`, and how many of them the server read. */
   forwarded: number;
   read: number;
 }
 
-/** Makes a probe, which only a holder of the server's secret can do. */
+/** Creates a probe. Only a holder of the server's secret can do this. */
 export function makeProbe(secrets: Secrets, now: number): string {
   return `${now}.${secrets.hash('probe', `${now}`)}`;
 }

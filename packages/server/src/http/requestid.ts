@@ -8,15 +8,15 @@ export const requestIdHeader = 'X-Request-Id';
 const current = new AsyncLocalStorage<string>();
 
 /**
- * Returns the ID of a request: the one that a proxy gave it, or a new one.
+ * Returns the ID of a request: the one from a trusted proxy, or a new one.
  *
- * @param trusted Whether the request came from a trusted proxy. Strangers must not choose what the log says.
+ * @param trusted Whether the request came from a trusted proxy. Strangers must not choose text for the log.
  */
 export function requestIdOf(given: string | null | undefined, trusted: boolean): string {
   return trusted && given && /^[\w.-]{1,128}$/.test(given) ? given : randomUUID();
 }
 
-/** Does the work of a request: what it logs has the ID. */
+/** Runs the work of a request. Its log lines have the ID. */
 export function asRequest<Result>(id: string, work: () => Result): Result {
   return current.run(id, work);
 }

@@ -4,10 +4,10 @@ import { type Kysely, sql } from 'kysely';
 import type { DatabaseKind, Schema } from './schema.ts';
 
 /**
- * Copies a SQLite database that is in use to a new file that only this user can read.
+ * Copies a SQLite database, which may be in use, to a new file that only this user can read.
  *
  * @throws TypeError for PostgreSQL, which has `pg_dump`
- * @throws Error if there is such a file, or it cannot be written
+ * @throws Error if the file exists or cannot be written
  */
 export async function backUp(
   storage: { kind: DatabaseKind; db: Kysely<Schema> },

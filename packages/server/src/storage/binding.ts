@@ -5,7 +5,7 @@ import type { Secrets } from './secrets.ts';
 /**
  * Checks that the database belongs to this secret, and binds a new database to it.
  *
- * @throws Error when it was made with another secret; nothing is changed then
+ * @throws Error if the database was created with a different secret; it is not changed then
  */
 export async function requireSecret(queries: Queries, secrets: Secrets): Promise<void> {
   const own = { name: 'secret', value: secrets.hash('mark') };
@@ -17,7 +17,7 @@ export async function requireSecret(queries: Queries, secrets: Secrets): Promise
   await checkSecret(queries, secrets);
 }
 
-/** @throws Error when the database was made with another secret, or has been bound to another one since */
+/** @throws Error if the database is bound to a different secret */
 export async function checkSecret(queries: Queries, secrets: Secrets): Promise<void> {
   const row = await queries
     .selectFrom('meta')
@@ -30,7 +30,7 @@ export async function checkSecret(queries: Queries, secrets: Secrets): Promise<v
   }
 }
 
-/** Binds the database to another secret. */
+/** Binds the database to a different secret. */
 export async function bindSecret(queries: Queries, secrets: Secrets): Promise<void> {
   await queries
     .updateTable('meta')

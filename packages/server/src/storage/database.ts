@@ -17,18 +17,18 @@ export interface Storage {
   readonly db: Kysely<Schema>;
   /** The right to do the scheduled work. */
   readonly turn: Turn;
-  /** Afterwards a SQLite file is the whole database, with no files beside it. */
+  /** Closes the database. A SQLite database is then one file, with no files beside it. */
   close(): Promise<void>;
 }
 
-/** `serve` keeps a SQLite file for one server alone; `visit` is for work beside a server. */
+/** `serve` locks a SQLite file for one server. `visit` is for work beside a server. */
 export type Use = 'serve' | 'visit';
 
 /**
  * Opens the database and brings its tables up to date.
  *
  * @param location SQLite file, `:memory:`, or a `postgres://` URL.
- * @throws Error if it cannot be opened, another server has the file, or a newer version made it
+ * @throws Error if it cannot be opened, another server uses the file, or a newer version created it
  */
 export function openStorage(location: string, use: Use = 'visit'): Promise<Storage> {
   return isPostgres(location) ? openPostgres(location, use) : openFile(location, use);
@@ -40,7 +40,7 @@ async function openPostgres(location: string, use: Use): Promise<Storage> {
   try {
     await requireConnection(db, location);
     await migrate(db, 'postgres');
-    // Statements of commands may take long, as those of migrations do.
+    // Statements of commands may take long, as in migrations.
     if (use === 'serve') limitSilence();
     const turn = await postgresTurn(location);
     const close = async () => {
@@ -60,7 +60,7 @@ async function openFile(location: string, use: Use): Promise<Storage> {
   let unlock = () => {};
   const close = async () => {
     try {
-      // Waits for the transaction under way.
+      // Waits for the transaction in progress.
       await db.connection().execute(async () => finish(database));
     } finally {
       await db.destroy();
@@ -100,7 +100,7 @@ async function copyBefore(db: Kysely<Schema>, location: string, work: () => Prom
 
 const followers = new WeakMap<Queries, (() => void)[]>();
 
-/** Does something once a transaction is committed, and not if it is rolled back. Outside of a transaction at once. */
+/** Calls a function after the transaction commits, or at once outside a transaction. After a rollback, it is not called. */
 export function afterCommit(queries: Queries, action: () => void): void {
   if (queries.isTransaction) followers.set(queries, [...(followers.get(queries) ?? []), action]);
   else action();
@@ -110,9 +110,9 @@ export function afterCommit(queries: Queries, action: () => void): void {
 const attempts = 3;
 
 /**
- * Retries transactions that the database aborted because of others, or that met a row which another had just
- * inserted. They left nothing behind, and the next attempt finds that row. So everything else that a transaction does
- * must be repeatable.
+ * Retries transactions that the database aborted because of others, or that found a row which another had just
+ * inserted. They left no changes, and the next attempt finds that row. Everything else that a transaction does
+ * must therefore be repeatable.
  */
 class Repeating extends Kysely<Schema> {
   override transaction(): TransactionBuilder<Schema> {

@@ -1,5 +1,5 @@
 /**
- * Loads the driver of the database in use: a platform without the other one's binary runs all the same.
+ * Loads only the driver of the database in use, so that a platform without a binary for the other driver works.
  *
  * @throws Error that names the package that is not installed
  */

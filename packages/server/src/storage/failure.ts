@@ -1,14 +1,14 @@
 import { WireError } from '../errors.ts';
 
 /**
- * What an error of the database means: the one place that knows the codes of SQLite, PostgreSQL and sockets.
+ * What an error of the database means. Only this module knows the codes of SQLite, PostgreSQL and sockets.
  *
- * - `away`: the database does not answer. It may later.
+ * - `away`: the database is temporarily unavailable.
  * - `busy`: another process holds the lock for longer than the server waits.
  * - `full`: there is no space left to write to.
  * - `read-only`: reads work, writes do not.
- * - `conflict`: the database broke a transaction off for the sake of another. It left nothing behind and may run again.
- * - `duplicate`: a value that must be unique is there already, mostly since a moment ago.
+ * - `conflict`: the database aborted a transaction because of another. It left no changes and may be retried.
+ * - `duplicate`: a value that must be unique exists, usually since a moment ago.
  */
 export type Failure = 'away' | 'busy' | 'full' | 'read-only' | 'conflict' | 'duplicate';
 
@@ -39,7 +39,7 @@ const broken =
 export function failureOf(error: unknown): Failure | undefined {
   if (!(error instanceof Error)) return undefined;
   const { code, syscall } = error as NodeJS.ErrnoException;
-  // The file of a socket is gone, or belongs to somebody else.
+  // The file of a socket is missing or belongs to another user.
   if (syscall === 'connect' || broken.test(error.message)) return 'away';
   return codes.find(([pattern]) => pattern.test(code ?? ''))?.[1];
 }

@@ -54,7 +54,7 @@ type AnyTable = Kysely<Record<string, Record<string, string | number>>>;
 /**
  * Deletes what has expired.
  *
- * @param signal Ends the work between two batches. The rest is deleted the next time.
+ * @param signal Stops the work between two batches. The next run deletes the rest.
  */
 export async function sweep(queries: Queries, now: number, signal?: AbortSignal): Promise<void> {
   // Used handshakes have a negative time.
@@ -90,7 +90,7 @@ function deleteBetween(
  * Deletes users of unfinished sign-ups: they have proven no address, have no passkey, and nothing of theirs is
  * pending. Users that a back end or an import made stay, and so do those that a back end has changed.
  *
- * @param note Called in the transaction that deletes so many users of an app.
+ * @param note Called in the deleting transaction, with the app and its number of deleted users.
  * @returns Number of deleted users.
  */
 export async function deleteUnfinishedSignups(
@@ -141,7 +141,7 @@ function unfinishedSignups(queries: Queries, appId: string, until: number) {
     .limit(batchSize);
 }
 
-/** Deletes batch after batch, until one is not full. */
+/** Deletes in batches until a batch is not full. */
 async function inBatches(
   deleteBatch: () => Promise<{ numDeletedRows: bigint }>,
   signal: AbortSignal | undefined,
@@ -156,12 +156,12 @@ async function inBatches(
   }
 }
 
-/** How long events of the webhook are kept that were sent: 7 days, in milliseconds. */
+/** How long sent events of the webhook are kept: 7 days, in milliseconds. */
 const sentLifetime = 7 * 86_400_000;
-/** The same of those that failed, or that nobody sends any more: 30 days, in milliseconds. */
+/** How long failed events, and events that are no longer sent, are kept: 30 days, in milliseconds. */
 const unsentLifetime = 30 * 86_400_000;
 
-/** Deletes events of the webhook that are over. */
+/** Deletes old events of the webhook. */
 export async function sweepWebhooks(queries: Queries, now: number, signal?: AbortSignal): Promise<void> {
   await deleteBetween(queries, 'webhooks', 'id', 'done_at', 0, now - sentLifetime, signal, { state: 'sent' });
   await deleteBetween(queries, 'webhooks', 'id', 'expires_at', 0, now - unsentLifetime, signal);

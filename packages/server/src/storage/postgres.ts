@@ -6,15 +6,15 @@ import { parsePostgres } from './location.ts';
 import type { Schema } from './schema.ts';
 
 /**
- * How long a connection in use may be silent, in milliseconds. Of a database that vanishes without closing its connections, TCP alone
- * notices nothing for a quarter of an hour.
+ * How long a connection in use may be silent, in milliseconds. If a database disappears without closing its connections, TCP alone
+ * takes a quarter of an hour to notice.
  */
 const longestSilence = 10_000;
 
-/** A way to PostgreSQL. Connections are opened when they are needed. */
+/** Access to PostgreSQL. Connections are opened on demand. */
 export interface Postgres {
   dialect: PostgresDialect;
-  /** From now on closes connections that do not answer, so that their queries fail and the next ones get a new connection. */
+  /** From now on, closes connections that do not answer. Their queries fail, and the next ones get a new connection. */
   limitSilence(): void;
 }
 
@@ -43,9 +43,9 @@ export async function connectPostgres(connectionString: string): Promise<Postgre
     // A stricter default of the database would refuse concurrent transactions.
     onConnect: (client) => client.query('set default_transaction_isolation to "read committed"'),
   });
-  // A connection lost while idle must not end the process; the next query opens another.
+  // Losing an idle connection must not end the process. The next query opens another.
   pool.on('error', () => undefined);
-  // The same for one lost between two queries of a transaction: the pool only listens to idle ones.
+  // The pool listens only to idle connections, so this handles one lost between two queries of a transaction.
   pool.on('connect', (client) => client.on('error', () => undefined));
   return {
     dialect: new PostgresDialect({ pool }),
@@ -56,7 +56,7 @@ export async function connectPostgres(connectionString: string): Promise<Postgre
   };
 }
 
-/** libpq's default, which this driver has only where the shell sets USER. A user ID of a container may have no name. */
+/** The default of libpq. This driver has it only if the shell sets USER. The user ID in a container may have no name. */
 function accountName(): string | undefined {
   try {
     return userInfo().username;

@@ -29,13 +29,13 @@ export interface Restored {
 }
 
 /**
- * Replaces a SQLite database by a backup. The backup is copied, checked and brought up to date first, and what may have
- * been used since it was taken becomes void: sessions, codes, links and ceremonies. The replaced database is kept beside the new one.
+ * Replaces a SQLite database with a backup. The backup is first copied, checked and migrated. Sessions, codes, links and
+ * ceremonies in it become void, because they may have been used since. The replaced database is kept beside the new one.
  *
- * @param backup File that `backUp` made, or a copy of a database, together with its `-wal` if it has one. Stays as it is.
- * @param finishing Writes to the restored database what else belongs there, before it is put in place.
+ * @param backup File created by `backUp`, or a copy of a database, together with its `-wal` if it has one. It is not changed.
+ * @param finishing Writes further rows to the restored database before it is put in place.
  * @throws TypeError for PostgreSQL, which has `pg_restore`
- * @throws Error if a server runs, or the backup is damaged, of a newer version, or of another secret; nothing changes then
+ * @throws Error if a server runs, or the backup is damaged or belongs to a newer version or a different secret; nothing changes then
  */
 export async function restore(
   backup: string,
@@ -70,7 +70,7 @@ export async function restore(
   }
 }
 
-/** What SQLite may have beside a database. */
+/** Files that SQLite may create beside a database. */
 const beside = ['-wal', '-shm', '-journal'];
 
 function remove(file: string, suffixes: readonly string[]): void {
@@ -86,7 +86,7 @@ function requireBackup(backup: string, location: string): void {
   }
 }
 
-/** Copies the file with what SQLite has not written to it yet. */
+/** Copies the file, with the writes that are still in its log. */
 function copyDatabase(from: string, to: string): void {
   for (const suffix of ['', '-wal', '-journal']) {
     rmSync(to + suffix, { force: true });

@@ -72,7 +72,7 @@ export interface UserTable {
   phone_open: Flag;
   /** Names of the metadata fields that a visitor wrote before any address was proven, as JSON. */
   open_metadata: string | null;
-  /** When all that was pending of the user was ended last: 0 if never. */
+  /** When everything pending of the user was last ended. 0 if never. */
   ended_at: number;
 }
 
@@ -141,7 +141,7 @@ export interface LinkTable {
   type: 'login' | 'verify_identifier';
   /** Who requested the link. */
   source: 'visitor' | 'back_end';
-  /** Session that asked for a link that verifies; null for a link that logs in, or that the back end made. */
+  /** Session that requested a link to verify an address. Null for a link that logs in, or that the back end created. */
   session_id: string | null;
   /** Address of the user, of the same channel, when the link was made. */
   address: string | null;
@@ -149,7 +149,7 @@ export interface LinkTable {
   created_at: number;
   expires_at: number;
   activated_at: number | null;
-  /** When the device that asked for the link got its tokens. */
+  /** When the device that requested the link got its tokens. */
   claimed_at: number | null;
 }
 
@@ -189,11 +189,11 @@ export interface EventTable {
   created_at: number;
 }
 
-/** The audit log. It outlives the users and apps that it is about. */
+/** The audit log. Entries outlive their users and apps. */
 export interface AuditTable {
   /** IDs of one process sort in the order in which they were made. */
   id: string;
-  /** Null for what is of the whole server. */
+  /** Null for events of the whole server. */
   app_id: string | null;
   user_id: string | null;
   type: string;
@@ -201,7 +201,7 @@ export interface AuditTable {
   actor_id: string | null;
   ip: string | null;
   user_agent: string | null;
-  /** JSON object, without secrets and without addresses in clear. */
+  /** JSON object without secrets. Addresses are masked. */
   details: string;
   created_at: number;
 }
@@ -218,12 +218,12 @@ export interface WebhookTable {
   body: string;
   state: 'waiting' | 'sent' | 'failed';
   attempts: number;
-  /** When it is tried next, while it waits. */
+  /** Time of the next try, while the event waits. */
   due_at: number;
-  /** It is not given up before. */
+  /** The event does not fail before this time. */
   expires_at: number;
   done_at: number | null;
-  /** What came of the last try, unless it was taken. */
+  /** Result of the last try, unless it succeeded. */
   answer: string | null;
   created_at: number;
 }
@@ -237,7 +237,7 @@ export interface LimitTable {
 export interface OutboxTable {
   id: string;
   app_id: string;
-  /** Message as JSON, sealed with the server's secret. */
+  /** Message as JSON, encrypted with the server's secret. */
   message: string;
   sent_at: number;
   expires_at: number;

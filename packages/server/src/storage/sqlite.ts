@@ -44,7 +44,7 @@ async function loadSqlite(): Promise<(path: string, timeout: number) => Database
  * Creates the file if it does not exist, readable by this user only; SQLite gives the files beside it the same mode.
  * An existing file is not opened: closing it would drop the locks that SQLite holds in this process.
  *
- * @returns Whether it was made.
+ * @returns Whether the file was created.
  */
 export function createFile(location: string): boolean {
   mkdirSync(dirname(resolve(location)), { recursive: true, mode: 0o700 });
@@ -57,7 +57,7 @@ export function createFile(location: string): boolean {
   }
 }
 
-/** Waits until a file, and its name in the folder, would survive a power cut. Windows cannot be asked for the latter. */
+/** Waits until a file and its name in the folder would survive a power cut. Windows cannot do this for the name. */
 export function sync(file: string): void {
   const paths = process.platform === 'win32' ? [file] : [file, dirname(resolve(file))];
   for (const path of paths) {
@@ -67,7 +67,7 @@ export function sync(file: string): void {
   }
 }
 
-/** @throws Error if another process has the database open. One that is damaged may be replaced */
+/** @throws Error if another process has the database open. A damaged database may be replaced */
 export async function requireUnused(location: string): Promise<void> {
   const open = await loadSqlite();
   const database = open(location, 0);
@@ -94,15 +94,15 @@ export function finish(database: Database): void {
       database.exec(`PRAGMA busy_timeout = 0; PRAGMA ${pragma}`);
       return;
     } catch (error) {
-      // Nothing is lost: the next process that opens the file reads the log.
+      // Nothing is lost, because the next process that opens the file reads the log.
       if (!failureOf(error)) throw error;
     }
   }
 }
 
 /**
- * Takes the lock that a server holds on its file: an SQLite lock on a file beside it, which ends with the process,
- * however that ends.
+ * Takes the lock that a server holds on its file. It is an SQLite lock on a file beside it, and ends with the process,
+ * even after a crash.
  *
  * @returns Function that releases it.
  * @throws Error if another server holds it
@@ -153,8 +153,8 @@ export class ImmediateSqliteDialect extends SqliteDialect {
 }
 
 /**
- * Rate limit counts and passkey ceremonies under way: their commits do not wait for the disk, so a power cut may lose the
- * last moment of them. A crash of the process loses nothing, and the next commit that waits writes them too.
+ * Tables of rate limit counts and passkey ceremonies in progress. Their commits do not wait for the disk, so a power cut may lose the
+ * latest ones. A crash of the process loses nothing. The next commit that waits writes them too.
  */
 const changesPassing = /^(?:insert into|update|delete from) "(?:handshakes|limits)"/;
 
@@ -191,14 +191,13 @@ class PatientConnection implements DatabaseConnection {
   }
 }
 
-/** Most prepared statements to keep. Filters of lists create ever new ones. */
+/** Most prepared statements to keep. Filters of lists keep creating new ones. */
 const statementLimit = 200;
 
 /**
- * Prepares each statement once: preparing takes longer than most queries. There is one connection, and it runs one
- * query at a
- * time, so no statement is in use twice. Those that change the tables are left out, and so is one that failed: libsql may
- * leave it open.
+ * Prepares each statement once, because preparing takes longer than most queries. The only connection runs one query at a
+ * time, so no statement is in use twice. Statements that change tables are not kept. Neither is one that failed, because
+ * libsql may leave it open.
  */
 function keepStatements(database: Database): Pick<Database, 'prepare' | 'close'> {
   const kept = new Map<string, ReturnType<Database['prepare']>>();
@@ -222,7 +221,7 @@ function keepStatements(database: Database): Pick<Database, 'prepare' | 'close'>
   } as unknown as Pick<Database, 'prepare' | 'close'>;
 }
 
-/** The driver is synchronous and would block this process while it waits for the lock, so the wait is here. */
+/** Waits for the lock here, because the synchronous driver would block this process. */
 async function begin(database: Database): Promise<void> {
   const deadline = Date.now() + busyLimit;
   for (;;) {

@@ -6,14 +6,14 @@ export interface Turn {
    * Takes the turn, or checks that it is still held.
    *
    * @returns Whether this process has it.
-   * @throws Error while the database is away; the turn is lost then
+   * @throws Error while the database is unavailable; the turn is then lost
    */
   take(): Promise<boolean>;
   /** Releases it for another process. */
   release(): Promise<void>;
 }
 
-/** For a SQLite file, which has only one server. */
+/** The turn of a SQLite file, which has only one server. */
 export const onlyTurn: Turn = { take: async () => true, release: async () => {} };
 
 /** Longest time to wait for the database, in milliseconds. */

@@ -3,18 +3,18 @@ import { pipeline } from 'node:stream';
 import { parse } from 'csv-parse';
 import type { App } from '../service.ts';
 
-/** A record of a file: what it says, or what is wrong with it. */
+/** A record of a file: its fields, or the error in it. */
 export interface FileRecord {
-  /** Line of the file on which it begins. */
+  /** Line on which it begins. */
   number: number;
   value?: unknown;
   fault?: string;
 }
 
-/** Longest record, in bytes: what a quote that is never closed keeps in memory. */
+/** Longest record, in bytes. It bounds the memory that an unclosed quote takes. */
 const longest = 1_000_000;
 
-/** Fields by the names that a header may have for them, in lower case and without blanks, `_` and `-`. */
+/** Fields by the names they may have in the header, in lower case and without spaces, `_` and `-`. */
 const names = new Map([
   ['id', 'id'],
   ['userid', 'id'],
@@ -56,10 +56,10 @@ interface Column {
 }
 
 /**
- * Reads users from a CSV file, one at a time. Its first line names the columns, in any order; `,`, `;` or a tab stands between them.
+ * Reads users from a CSV file, one at a time. The first line names the columns, in any order. They are separated by `,`, `;` or a tab.
  *
- * @param ignore Called once, with the names of the columns that are not read.
- * @throws TypeError when the header is wrong
+ * @param ignore Called once with the names of ignored columns.
+ * @throws TypeError if the header is invalid
  */
 export async function* readCsv(
   file: string,
@@ -102,7 +102,7 @@ function firstLine(last: number, raw: string): number {
   return last - (raw.trim().match(/\n/g)?.length ?? 0);
 }
 
-/** Reads a file with LF line ends, so that lines are counted as editors do. */
+/** Reads a file with LF line ends, so that line numbers match those of editors. */
 async function* plainLines(file: string): AsyncGenerator<string> {
   let held = '';
   for await (const chunk of createReadStream(file, 'utf8')) {
@@ -195,7 +195,7 @@ function readJson(text: string): unknown {
   }
 }
 
-/** Reads a time as APIs and databases write it, which is UTC where no offset is named. */
+/** Reads a time as APIs and databases write it. Without an offset, it is UTC. */
 function readTime(text: string): string | undefined {
   const [, day, time = '00:00:00', offset = 'Z'] =
     /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?) ?(Z|UTC|[+-]\d\d(?::?\d\d)?(?: UTC)?)?)?$/i.exec(

@@ -9,7 +9,7 @@ import { faultOf, readRecord, userRecord } from './import.ts';
 import { blankUser } from './users.ts';
 import { metadataOf, wireTime } from './views.ts';
 
-/** Users read, or written in one transaction, at a time. */
+/** Users to read at a time, or to write in one transaction. */
 export const batchSize = 500;
 
 const count = z
@@ -42,7 +42,7 @@ const passkey = z.object({
   proven: flag,
 });
 
-/** Members of an exported user besides those of the Management API. */
+/** Fields of an exported user besides those of the Management API. */
 const exported = z.object({
   login_count: count.optional(),
   updated_at: time.optional(),
@@ -142,9 +142,9 @@ function exportUser(user: UserRow, devices: readonly DeviceRow[]) {
 }
 
 /**
- * Reads a record of an export, or of the Management API. Not checked: that public keys are keys, which the first login does.
+ * Reads a record of an export or of the Management API. Public keys are not checked here, but at the first login.
  *
- * @throws TypeError that says what is wrong
+ * @throws TypeError if the record is invalid
  */
 export function readArrival(service: Service, app: App, value: unknown): Arrival {
   try {
@@ -165,10 +165,10 @@ export function readArrival(service: Service, app: App, value: unknown): Arrival
 }
 
 /**
- * Writes users and their passkeys in one transaction. Those whose ID is there already are left as they are, so that an import which was
- * cut off can be repeated.
+ * Writes users and their passkeys in one transaction. Users whose ID exists are not changed, so that an interrupted import can be
+ * repeated.
  *
- * @returns IDs written, and IDs that were there. The others have an address of another user. With them the tally for the next call.
+ * @returns IDs written, IDs that existed, and the tally for the next call. The address of any other user belongs to somebody else.
  */
 export async function writeArrivals(
   service: Service,
@@ -214,7 +214,7 @@ export async function writeArrivals(
   });
 }
 
-/** Adds to the entry of an import, so that it has one, however many transactions it takes. */
+/** Adds to the audit entry of an import, so that it has only one, in however many transactions it runs. */
 async function countImported(
   service: Service,
   trx: Queries,
