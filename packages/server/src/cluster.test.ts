@@ -109,7 +109,8 @@ async function openProxy(nodes: Node[], signal: 'SIGTERM' | 'SIGKILL') {
   };
   let open = true;
   const watch = (async () => {
-    for (; open; await delay(25)) await check();
+    // Less often than the time without a request after which a port closes: these are requests too.
+    for (; open; await delay(250)) await check();
   })();
   await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
   return {

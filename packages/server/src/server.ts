@@ -232,8 +232,9 @@ function assemble(
     },
     close() {
       closing ??= (async () => {
-        const deadline = Date.now() + patience;
-        service.closing.abort();
+        service.closing.abort(Date.now());
+        // A command may have begun to close before.
+        const deadline = service.closing.signal.reason + patience;
         // Events that are not posted stay in the database.
         const stopped = sender?.stop();
         await listener?.close();

@@ -19,7 +19,7 @@ export interface Service {
   readonly known: Known;
   /** Requests and messages that `close` waits for. */
   readonly underWay: Set<Promise<unknown>>;
-  /** Aborted when the server begins to close. */
+  /** Aborted when the server begins to close, with the time of that as the reason. */
   readonly closing: AbortController;
   /** Has the event webhook told of what was just stored, without waiting for it. */
   readonly wake: () => void;

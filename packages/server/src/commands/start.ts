@@ -44,7 +44,7 @@ export const startCommands = [
         listeners.push(metrics);
       }
       serve(server);
-      closeOnSignals(closeListeners, server);
+      closeOnSignals(service, closeListeners, server);
       // The operator who set the key has it, and output of containers is kept as a log.
       const apiKey = app.apiKey ? undefined : server.created?.apiKey;
       const created = server.created && { appId: server.created.appId, apiKey };
@@ -100,10 +100,16 @@ function explain(error: NodeJS.ErrnoException, port: number, host: string | unde
   return text ? new Error(text, { cause: error }) : error;
 }
 
-function closeOnSignals(closeListeners: () => Promise<unknown>, server: PassageServer): void {
+function closeOnSignals(
+  { closing }: Service,
+  closeListeners: () => Promise<unknown>,
+  server: PassageServer,
+): void {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, async () => {
       try {
+        // From now on `/readyz` says so, while the port still takes requests.
+        closing.abort(Date.now());
         await closeListeners();
         await server.close();
         process.exit(0);
