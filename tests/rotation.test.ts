@@ -82,7 +82,7 @@ it('a rotation under 100 requests per second refuses no good token', { timeout: 
     for (let second = 0; second < 1_920; second += 1) {
       if (second === 60) await passage.rotateKeys();
       // All seconds around a change: the new key is published at 60, signs from 660 on, the old one goes later.
-      const change = [60, 660, 1_560].some((at) => Math.abs(second - at) < 20);
+      const change = [60, 660, 1_560].some((at) => Math.abs(second - at) < 8);
       if (change || second % 30 === 0) await serve(second);
       pass(1);
     }
@@ -91,7 +91,7 @@ it('a rotation under 100 requests per second refuses no good token', { timeout: 
   }
   expect(refused).toEqual([]);
   expect(signers.size).toBe(2);
-  expect(count).toBeGreaterThan(150 * rate);
+  expect(count).toBeGreaterThan(90 * rate);
 });
 
 it('a key withdrawn after a leak signs nothing that is taken', { timeout: 60_000 }, async () => {
