@@ -43,8 +43,8 @@ export interface PassageServer {
     host?: string | undefined;
   }): Promise<{ url: string; port: number }>;
   /**
-   * Answers requests under way, closes the port that `listen` opened, waits for scheduled work and for up to 8 seconds for messages under
-   * way, and then closes the database.
+   * Answers requests in progress, closes the port that `listen` opened, waits for scheduled work and for messages, and then closes the
+   * database. Requests and messages get at most 9.5 seconds in all.
    */
   close(): Promise<void>;
   /** App and API key that this start created because there were none. The key is not stored: save it. */

@@ -61,12 +61,7 @@ export async function enqueue(
         where app_id = ${appId} and user_id = ${userId})`,
       type,
       body: JSON.stringify(body),
-      state: 'waiting',
-      attempts: 0,
-      due_at: now,
-      expires_at: now + patience,
-      done_at: null,
-      answer: null,
+      ...unsent(now),
       created_at: now,
     })
     .execute();
@@ -165,6 +160,18 @@ export async function listQueue(
   return query.orderBy('created_at', 'desc').orderBy('position', 'desc').limit(limit).execute();
 }
 
+/** An event that no attempt was made to send. */
+function unsent(now: number) {
+  return {
+    state: 'waiting',
+    attempts: 0,
+    due_at: now,
+    expires_at: now + patience,
+    done_at: null,
+    answer: null,
+  } as const;
+}
+
 /**
  * Marks events to be sent again, as if they were new: one by its ID, in any state, or all that failed.
  *
@@ -172,14 +179,7 @@ export async function listQueue(
  */
 export async function resend({ db, clock }: Service, which: { id: string } | { appId?: string | undefined }) {
   const now = clock();
-  let update = db.updateTable('webhooks').set({
-    state: 'waiting',
-    attempts: 0,
-    due_at: now,
-    expires_at: now + patience,
-    done_at: null,
-    answer: null,
-  });
+  let update = db.updateTable('webhooks').set(unsent(now));
   if ('id' in which) update = update.where('id', '=', which.id);
   else {
     update = update.where('state', '=', 'failed');
