@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -48,6 +49,35 @@ export async function makeSchema(url: string): Promise<TestDatabase> {
   const location = new URL(url);
   location.searchParams.set('options', `-csearch_path=${schema}`);
   return { location: location.href, drop: () => execute(url, `drop schema ${schema} cascade`) };
+}
+
+/**
+ * Makes a schema of PostgreSQL that is reached through a proxy.
+ *
+ * @param pass What to do with bytes, given the socket they came from and the one they go to.
+ */
+export async function makeBehindProxy(pass: (bytes: Buffer, from: Socket, to: Socket) => void) {
+  const target = new URL(postgres());
+  const sockets = new Set<Socket>();
+  const proxy = createServer((near) => {
+    const far = connect(Number(target.port || 5432), target.hostname);
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      sockets.add(from.on('error', () => undefined).on('close', () => to.destroy()));
+      from.on('data', (bytes: Buffer) => pass(bytes, from, to));
+    }
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  const { location, drop } = await makeSchema(target.href);
+  const through = new URL(location);
+  through.host = `127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+  const close = () => {
+    for (const socket of sockets) socket.destroy();
+    proxy.close();
+  };
+  return { database: { location: through.href, drop }, close };
 }
 
 /** Runs one statement, as an administrator of the database does. */

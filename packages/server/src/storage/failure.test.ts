@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sql } from 'kysely';
 import Database from 'libsql';
 import { afterAll, describe, expect, it } from 'vitest';
-import { execute, makeSchema, postgres } from '../../test/databases.ts';
+import { execute, makeBehindProxy, makeSchema, postgres } from '../../test/databases.ts';
 import { TestServer } from '../../test/server.ts';
 import { openStorage, type Storage } from './database.ts';
 
@@ -123,26 +123,9 @@ describe('PostgreSQL', () => {
 
   // `OUTAGE_SECONDS=30` for one that takes longer.
   it('is unavailable while packets to it vanish, serves keys meanwhile, and comes back by itself', async () => {
-    const target = new URL(postgres());
-    const sockets = new Set<Socket>();
-    const proxy = createServer((near) => {
-      const far = connect(Number(target.port || 5432), target.hostname);
-      for (const [from, to] of [
-        [near, far],
-        [far, near],
-      ] as const) {
-        sockets.add(from.on('error', () => undefined).on('close', () => to.destroy()));
-        from.on('data', (bytes) => void (vanishing || to.write(bytes)));
-      }
-    });
     let vanishing = false;
-    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
-    const server = await TestServer.start(async () => {
-      const { location, drop } = await makeSchema(target.href);
-      const through = new URL(location);
-      through.host = `127.0.0.1:${(proxy.address() as AddressInfo).port}`;
-      return { location: through.href, drop };
-    });
+    const { database, close } = await makeBehindProxy((bytes, _, to) => void (vanishing || to.write(bytes)));
+    const server = await TestServer.start(async () => database);
     const list = () => server.manage('GET', '/users');
     const keys = () => server.auth('GET', '/.well-known/jwks.json');
     expect((await keys()).status).toBe(200);
@@ -159,8 +142,7 @@ describe('PostgreSQL', () => {
     vanishing = false;
     await expect.poll(async () => (await list()).status).toBe(200);
     await server[Symbol.asyncDispose]();
-    for (const socket of sockets) socket.destroy();
-    proxy.close();
+    close();
   }, 120_000);
 
   it.each([

@@ -1,11 +1,10 @@
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { sql } from 'kysely';
 import { afterAll, describe, expect, it } from 'vitest';
-import { describeDatabases, execute, makeSchema, postgres } from '../../test/databases.ts';
+import { describeDatabases, execute, makeBehindProxy, makeSchema, postgres } from '../../test/databases.ts';
 import { baseUrl, secret, signingKey, TestServer } from '../../test/server.ts';
 import { createPassageServer, outbox } from '../index.ts';
 import { openStorage } from './database.ts';
@@ -301,29 +300,13 @@ describe('PostgreSQL', () => {
   });
 
   it('is unavailable for as long as its connections break, and no longer', async () => {
-    const target = new URL(postgres());
-    const sockets = new Set<Socket>();
     let broken = false;
     // Breaks connections when the first bytes come, as a database does that goes away during a query.
-    const proxy = createServer((near) => {
-      const far = connect(Number(target.port || 5432), target.hostname);
-      for (const [from, to] of [
-        [near, far],
-        [far, near],
-      ] as const) {
-        sockets.add(from);
-        from.on('error', () => undefined);
-        from.on('close', () => to.destroy());
-        from.on('data', (bytes) => (broken ? from.destroy() : to.write(bytes)));
-      }
+    const { database, close } = await makeBehindProxy((bytes, from, to) => {
+      if (broken) from.destroy();
+      else to.write(bytes);
     });
-    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
-    const server = await TestServer.start(async () => {
-      const { location, drop } = await makeSchema(target.href);
-      const broken = new URL(location);
-      broken.host = `127.0.0.1:${(proxy.address() as AddressInfo).port}`;
-      return { location: broken.href, drop };
-    });
+    const server = await TestServer.start(async () => database);
     broken = true;
     for (let time = 0; time < 3; time++) {
       const answer = await server.manage('GET', '/users');
@@ -333,8 +316,7 @@ describe('PostgreSQL', () => {
     broken = false;
     expect((await server.manage('GET', '/users')).status).toBe(200);
     await server[Symbol.asyncDispose]();
-    for (const socket of sockets) socket.destroy();
-    proxy.close();
+    close();
   });
 
   it('answers reads while the database is read-only, refuses writes for the time being, and goes on after', async () => {
