@@ -46,14 +46,10 @@ export function createHttp(service: Service, clients: ClientReader): Hono<HttpEn
   hono.use(async (context, next) => {
     context.set('client', clients.read(context.req.raw));
     await next();
-    const { headers } = context.res;
     const probe = context.req.header(probeHeader);
     if (probe && isProbe(service.secrets, probe, service.clock())) {
-      headers.set(seenHeader, JSON.stringify(clients.describe(context.req.raw)));
+      context.res.headers.set(seenHeader, JSON.stringify(clients.describe(context.req.raw)));
     }
-    headers.set('X-Content-Type-Options', 'nosniff');
-    headers.set('Referrer-Policy', 'no-referrer');
-    if (!headers.has('Cache-Control')) headers.set('Cache-Control', 'no-store');
   });
   addCors(hono, service);
   addSystemRoutes(hono, service, authRoutes, managementRoutes);

@@ -10,6 +10,7 @@ import { WireError } from './errors.ts';
 import { record } from './events/record.ts';
 import { createSender, type Sender } from './events/sender.ts';
 import { createClientReader } from './http/client.ts';
+import { addCommonHeaders } from './http/headers.ts';
 import { createHints } from './http/hints.ts';
 import { type Listener, openListener } from './http/listener.ts';
 import { createMetrics } from './http/metrics.ts';
@@ -197,7 +198,7 @@ function assemble(
   const answer: Answer = async (request, connection) => {
     const id = identify(request.headers.get(requestIdHeader), connection?.remoteAddress);
     const response = await asRequest(id, () => track(service, respond(request, connection)));
-    response.headers.set(requestIdHeader, id);
+    addCommonHeaders(response, id);
     return response;
   };
   const handler: PassageServer['handler'] = (req, res) =>

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 
@@ -42,4 +43,17 @@ export function run(
 export async function portOf(server: Run): Promise<number> {
   await expect.poll(server.output, { timeout: 30_000 }).toContain('Passage server on port');
   return Number(/on port (\d+)/.exec(server.output())?.[1]);
+}
+
+/** Takes no port that the system gives away: it would be another test's before the server has it. */
+export async function freePort(): Promise<number> {
+  const port = 10_000 + Math.floor(Math.random() * 20_000);
+  const server = createServer();
+  const free = await new Promise<boolean>((resolve) => {
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => resolve(true));
+  });
+  if (!free) return freePort();
+  await new Promise((resolve) => server.close(resolve));
+  return port;
 }

@@ -1,18 +1,26 @@
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createNetServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { decodeJwt } from 'jose';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { describeStored, type TestDatabase } from '../../test/databases.ts';
-import { built, portOf, run } from '../../test/process.ts';
+import { built, freePort, portOf, run } from '../../test/process.ts';
 import { secret, TestServer } from '../../test/server.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'passage-commands-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const variables = { PASSAGE_SECRET: secret, PASSAGE_BASE_URL: 'http://localhost:3000' };
+
+function expectCommonHeaders(headers: Headers) {
+  expect(headers.get('X-Request-Id')).toMatch(/^[\w.-]+$/);
+  expect(headers.get('X-Content-Type-Options')).toBe('nosniff');
+  expect(headers.get('Referrer-Policy')).toBe('no-referrer');
+  expect(headers.get('Cache-Control')).toBe('no-store');
+}
 
 /** Runs a command to its end. */
 async function end(args: string[], more: Record<string, string> = {}) {
@@ -186,7 +194,10 @@ describe.skipIf(!built)('commands (need a build)', () => {
     const { server, own, url } = await start('0');
     const metrics = await fetch(`http://localhost:${own}/metrics`);
     expect(await metrics.text()).toContain('passage_http_request_duration_seconds');
-    expect((await fetch(`http://localhost:${own}/livez`)).status).toBe(404);
+    expectCommonHeaders(metrics.headers);
+    const nothing = await fetch(`http://localhost:${own}/livez`);
+    expect(nothing.status).toBe(404);
+    expectCommonHeaders(nothing.headers);
     expect((await fetch(`${url}/livez`)).status).toBe(200);
     const taken = await end([], { PORT: '0', PASSAGE_METRICS_PORT: String(own), DATABASE_URL: 'other.db' });
     expect(taken).toMatchObject({
@@ -200,6 +211,32 @@ describe.skipIf(!built)('commands (need a build)', () => {
     off.server.child.kill();
     await off.server.ended;
     expect((await end([], { PASSAGE_METRICS_PORT: 'x' })).output).toContain('PASSAGE_METRICS_PORT must be');
+  }, 60_000);
+
+  it('answers 503 while it starts', async () => {
+    const silent = createNetServer().listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const port = await freePort();
+    const server = run(
+      [],
+      {
+        ...variables,
+        PORT: `${port}`,
+        DATABASE_URL: `postgres://127.0.0.1:${(silent.address() as AddressInfo).port}/x`,
+        PASSAGE_TRUSTED_PROXIES: '127.0.0.0/8, ::1',
+      },
+      folder,
+    );
+    await once(silent, 'connection');
+    const answer = await fetch(`http://localhost:${port}/readyz`, { headers: { 'X-Request-Id': 'trace-1' } });
+    expect(answer.status).toBe(503);
+    expect(answer.headers.get('Retry-After')).toBe('1');
+    expect(await answer.json()).toEqual({ code: 'service_unavailable', error: 'The server is starting' });
+    expectCommonHeaders(answer.headers);
+    expect(answer.headers.get('X-Request-Id')).toBe('trace-1');
+    server.child.kill('SIGKILL');
+    await server.ended;
+    silent.close();
   }, 60_000);
 
   it('sends a test message by the configured delivery, and says what to do where that fails', async () => {

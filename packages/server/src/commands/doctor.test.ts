@@ -1,13 +1,12 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SMTPServer } from 'smtp-server';
 import { afterAll, describe, expect, it } from 'vitest';
 import { describeStored } from '../../test/databases.ts';
-import { built, portOf, run } from '../../test/process.ts';
+import { built, freePort, portOf, run } from '../../test/process.ts';
 import { secret } from '../../test/server.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'passage-doctor-'));
@@ -16,19 +15,6 @@ afterAll(() => rmSync(folder, { recursive: true }));
 async function end(args: string[], variables: Record<string, string>) {
   const one = run(args, variables, folder);
   return { code: await one.ended, output: one.output() };
-}
-
-/** Takes no port that the system gives away: it would be another test's before the server has it. */
-async function freePort(): Promise<number> {
-  const port = 10_000 + Math.floor(Math.random() * 20_000);
-  const server = createServer();
-  const free = await new Promise<boolean>((resolve) => {
-    server.once('error', () => resolve(false));
-    server.listen(port, '127.0.0.1', () => resolve(true));
-  });
-  if (!free) return freePort();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 describe.skipIf(!built)('doctor (needs a build)', () => {

@@ -1,7 +1,9 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { readPort } from '../environment.ts';
+import { WireError } from '../errors.ts';
 import { openListener } from '../http/listener.ts';
+import { plainHandler } from '../http/plain.ts';
 import type { PassageServer } from '../index.ts';
+import { type ResolvedOptions, resolveOptions } from '../options.ts';
 import type { Service } from '../service.ts';
 import { command } from './command.ts';
 
@@ -22,7 +24,8 @@ export const startCommands = [
       const app = rest.app(true);
       for (const warning of warnings) logger.warn({}, warning);
       const port = options.port === undefined ? listen.port : readPort(options.port, '--port');
-      const { listener, serve } = await reserve(port, options.host ?? listen.host);
+      const resolved = resolveOptions(rest.options);
+      const { listener, serve } = await reserve(resolved, port, options.host ?? listen.host);
       const listeners = [listener];
       const closeListeners = () => Promise.all(listeners.map((one) => one.close()));
       const { openServer } = await import('../server.ts');
@@ -60,19 +63,25 @@ export const startCommands = [
 ];
 
 /** Opens a port that answers `/metrics` and nothing else. */
-async function openMetrics({ metrics: { registry } }: Service, port: number, host: string | undefined) {
-  const answer = async (req: IncomingMessage, res: ServerResponse) => {
-    if (req.url !== '/metrics') return res.writeHead(404).end();
-    return res.writeHead(200, { 'Content-Type': registry.contentType }).end(await registry.metrics());
-  };
-  return openListener((req, res) => void answer(req, res), port, host).catch((error) => {
+async function openMetrics(
+  { options, metrics: { registry } }: Service,
+  port: number,
+  host: string | undefined,
+) {
+  const handler = plainHandler(options, async (path) => {
+    if (path !== '/metrics') return new WireError('not_found').toResponse();
+    return new Response(await registry.metrics(), { headers: { 'Content-Type': registry.contentType } });
+  });
+  return openListener(handler, port, host).catch((error) => {
     throw explain(error, port, host, 'PASSAGE_METRICS_PORT');
   });
 }
 
 /** Opens the port before anything is written. Until the server runs, requests get 503. */
-async function reserve(port: number, host: string | undefined) {
-  let handler: PassageServer['handler'] = (_, res) => void res.writeHead(503, { 'Retry-After': '1' }).end();
+async function reserve(options: ResolvedOptions, port: number, host: string | undefined) {
+  let handler: PassageServer['handler'] = plainHandler(options, () =>
+    new WireError('service_unavailable', 'The server is starting', { retryAfter: 1 }).toResponse(),
+  );
   const listener = await openListener((req, res) => handler(req, res), port, host).catch((error) => {
     throw explain(error, port, host);
   });

@@ -3,6 +3,7 @@ import { WireError } from '../errors.ts';
 import { JsonResponse } from '../json.ts';
 import { isPlainPath } from '../urls.ts';
 import { collectBody } from './body.ts';
+import { addCommonHeaders } from './headers.ts';
 import { requestIdHeader } from './requestid.ts';
 
 type MountedRequest = IncomingMessage & {
@@ -45,7 +46,7 @@ export async function answerNode(
     const refusal = error instanceof WireError ? error : new WireError('invalid_request');
     const response = refusal.toResponse();
     const given = req.headers[requestIdHeader.toLowerCase()];
-    response.headers.set(requestIdHeader, identify(given?.toString(), remoteAddress));
+    addCommonHeaders(response, identify(given?.toString(), remoteAddress));
     await send(response, req, res);
   }
 }

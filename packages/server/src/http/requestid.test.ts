@@ -11,6 +11,13 @@ const proxy = '10.0.0.1';
 const random = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
 const header = 'X-Request-Id';
 
+function expectCommonHeaders(headers: Headers) {
+  expect(headers.get(header)).toMatch(random);
+  expect(headers.get('X-Content-Type-Options')).toBe('nosniff');
+  expect(headers.get('Referrer-Policy')).toBe('no-referrer');
+  expect(headers.has('Cache-Control')).toBe(true);
+}
+
 describe('The ID of a request', () => {
   const start = () => TestServer.start(memory, { trustedProxies: [proxy] });
 
@@ -45,7 +52,7 @@ describe('The ID of a request', () => {
     expect(ids[0]).not.toBe(ids[1]);
   });
 
-  it('is on every answer, and pages may read it', async () => {
+  it('is on every answer with the other common headers, and pages may read it', async () => {
     await using server = await start();
     const app = `/auth/v1/apps/${server.appId}`;
     const page = { headers: { Origin: origin } };
@@ -60,13 +67,13 @@ describe('The ID of a request', () => {
       [413, await server.call('POST', `${app}/login/otp`, large, page)],
     ] as const) {
       expect(answer.status).toBe(status);
-      expect(answer.headers.get(header)).toMatch(random);
+      expectCommonHeaders(answer.headers);
       const exposed = answer.headers.get('Access-Control-Expose-Headers');
       if (answer.headers.has('Access-Control-Allow-Origin')) expect(exposed).toContain(header);
     }
     const outside = await server.server.fetch(new Request('https://login.example.com/other'));
     expect(outside.status).toBe(404);
-    expect(outside.headers.get(header)).toMatch(random);
+    expectCommonHeaders(outside.headers);
   });
 
   it('is on what the handler of node:http refuses by itself', async () => {
@@ -78,6 +85,7 @@ describe('The ID of a request', () => {
       socket.write(`${head} HTTP/1.1\r\n${fields}\r\n\r\n${body}`);
       let answer = '';
       for await (const chunk of socket) answer += chunk;
+      expect(answer).toMatch(/^x-content-type-options: nosniff$/im);
       const [, status] = /^HTTP\/1\.1 (\d+)/.exec(answer) ?? [];
       return `${status} ${/^x-request-id: (.*)$/im.exec(answer)?.[1]?.trim()}`;
     };
