@@ -175,6 +175,7 @@ describeStored('The log', (make) => {
     expect(answer.status).toBe(500);
     expect(server.log.at(-1)).toMatch(/^Request failed /);
     expect(server.log.at(-1)).toContain(`"request":"${answer.headers.get(header)}"`);
+    await sql`alter table hidden rename to users`.execute(storage.db);
     await storage.close();
     await server[Symbol.asyncDispose]();
   });
