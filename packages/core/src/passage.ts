@@ -54,7 +54,7 @@ function clientOptionsOf(options: AdapterOptions): PassageOptions {
 }
 
 function observed(appId: string, call: CallApi): CallApi {
-  return async (method, path, details) =>
+  return (method, path, details) =>
     observe(
       channels.api,
       () => call(method, path, details),
@@ -64,7 +64,7 @@ function observed(appId: string, call: CallApi): CallApi {
         outcome: error === undefined ? 'succeeded' : 'failed',
         reason: codeOf(error),
       }),
-    );
+    ) as Promise<object>;
 }
 
 /** How many loaded users are cached. */
