@@ -25,7 +25,7 @@ const floors: readonly (readonly string[])[] = [
   ['service.ts', 'options.ts', 'settings.ts', 'appearance.ts'],
   ['delivery'],
   ['storage'],
-  ['errors.ts', 'json.ts', 'urls.ts', 'strict.ts'],
+  ['errors.ts', 'answer.ts', 'urls.ts', 'strict.ts'],
 ];
 
 type Imports = ReadonlyMap<string, readonly string[]>;

@@ -1,4 +1,4 @@
-import { JsonResponse } from './json.ts';
+import { type Answer, json } from './answer.ts';
 
 /** Every error code of the wire protocol that this server sends, and `too_many_requests`, for which the protocol has none. */
 export type ErrorCode =
@@ -117,17 +117,11 @@ export class WireError extends Error {
     this.retryAfter = options.retryAfter;
   }
 
-  toResponse(): Response {
-    return new JsonResponse(
-      { code: this.code, error: this.message },
-      {
-        status: this.status,
-        headers: {
-          ...(this.retryAfter !== undefined && { 'Retry-After': String(this.retryAfter) }),
-          // RFC 9110 §11.6.1: a 401 names the scheme.
-          ...(this.status === 401 && { 'WWW-Authenticate': 'Bearer' }),
-        },
-      },
-    );
+  toAnswer(): Answer {
+    return json({ code: this.code, error: this.message }, this.status, {
+      ...(this.retryAfter !== undefined && { 'Retry-After': String(this.retryAfter) }),
+      // RFC 9110 §11.6.1: a 401 names the scheme.
+      ...(this.status === 401 && { 'WWW-Authenticate': 'Bearer' }),
+    });
   }
 }

@@ -258,6 +258,13 @@ it('sets the headers that keep answers private', async () => {
   });
 });
 
+it('has its home page at the path of the server, with a query too', async () => {
+  await using server = await TestServer.start(memory);
+  for (const path of ['', '/', '?app=x', '/?app=x']) {
+    expect((await server.call('GET', path)).headers.get('Content-Type')).toBe('text/html; charset=UTF-8');
+  }
+});
+
 it.each([
   [origin, true],
   ['https://login.example.com', true],

@@ -1,4 +1,4 @@
-import { Hono } from 'hono';
+import type { Answer } from './answer.ts';
 import { findOnlyApp } from './apps/apps.ts';
 import { absentRoutes } from './auth/absent.ts';
 import { appRoutes } from './auth/app.ts';
@@ -11,15 +11,16 @@ import { userRoutes } from './auth/users.ts';
 import { WireError } from './errors.ts';
 import type { ClientReader } from './http/client.ts';
 import { addCors } from './http/cors.ts';
+import { createHttpRouter, type HttpEnvironment } from './http/hono.ts';
 import { isProbe, probeHeader, seenHeader } from './http/probe.ts';
 import { refuse } from './http/refuse.ts';
-import { type HttpEnvironment, mountRoutes, type Route } from './http/routes.ts';
+import { mountRoutes, type Route } from './http/routes.ts';
 import { addSystemRoutes } from './http/system.ts';
 import { appRoutes as managedAppRoutes } from './management/app.ts';
 import { linkRoutes as managedLinkRoutes } from './management/links.ts';
 import { listRoutes } from './management/list.ts';
 import { userRoutes as managedUserRoutes } from './management/users.ts';
-import { pages } from './pages/pages.ts';
+import { addPages } from './pages/pages.ts';
 import type { Service } from './service.ts';
 
 export const authRoutes: readonly Route[] = [
@@ -40,23 +41,25 @@ export const managementRoutes: readonly Route[] = [
   ...managedLinkRoutes,
 ];
 
+type Http = (request: Request, environment: HttpEnvironment['Bindings']) => Promise<Answer>;
+
 /** Builds the app: everything but the listener. Paths are those below the base path. */
-export function createHttp(service: Service, clients: ClientReader): Hono<HttpEnvironment> {
-  const hono = new Hono<HttpEnvironment>({ strict: false });
-  hono.use(async (context, next) => {
-    context.set('client', clients.read(context.req.raw));
-    await next();
-    const probe = context.req.header(probeHeader);
+export function createHttp(service: Service, clients: ClientReader): Http {
+  const router = createHttpRouter();
+  addCors(router);
+  addSystemRoutes(router, service, authRoutes, managementRoutes);
+  addPages(router, { path: service.options.basePath, onlyApp: () => findOnlyApp(service) });
+  mountRoutes(router, clients, '/auth/v1', authRoutes);
+  mountRoutes(router, clients, '/api/v1', managementRoutes);
+  router.notFound(() => new WireError('not_found').toAnswer());
+  router.onError((error, { env }) => refuse(env.service, error).toAnswer());
+  return async (request, environment) => {
+    const answer = await router.fetch(request, environment);
+    const probe = request.headers.get(probeHeader);
     if (probe && isProbe(service.secrets, probe, service.clock())) {
-      context.res.headers.set(seenHeader, JSON.stringify(clients.describe(context.req.raw)));
+      const seen = clients.describe(request.headers, environment.remoteAddress);
+      answer.headers[seenHeader] = JSON.stringify(seen);
     }
-  });
-  addCors(hono, service);
-  addSystemRoutes(hono, service, authRoutes, managementRoutes);
-  hono.route('/', pages({ path: service.options.basePath, onlyApp: () => findOnlyApp(service) }));
-  mountRoutes(hono, service, '/auth/v1', authRoutes);
-  mountRoutes(hono, service, '/api/v1', managementRoutes);
-  hono.notFound(() => new WireError('not_found').toResponse());
-  hono.onError((error) => refuse(service, error).toResponse());
-  return hono;
+    return answer;
+  };
 }

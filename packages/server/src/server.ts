@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
+import { type Answer, toResponse } from './answer.ts';
 import { createAdministration, createFirstApp, type PassageApps } from './apps/administration.ts';
 import { StoredKeys } from './apps/keys.ts';
 import { warnOfApps } from './apps/warnings.ts';
@@ -12,13 +13,13 @@ import { createSender, type Sender } from './events/sender.ts';
 import { createClientReader } from './http/client.ts';
 import { addCommonHeaders } from './http/headers.ts';
 import { createHints } from './http/hints.ts';
+import type { HttpEnvironment } from './http/hono.ts';
 import { type Listener, openListener } from './http/listener.ts';
 import { createMetrics } from './http/metrics.ts';
-import { answerNode, type RequestParts } from './http/node.ts';
+import { type Answerer, answerNode, type RequestParts } from './http/node.ts';
 import { refuse } from './http/refuse.ts';
-import { asRequest, requestIdHeader, requestIdOf, withRequestIds } from './http/requestid.ts';
+import { requestIdHeader, requestIdOf, withRequestId } from './http/requestid.ts';
 import { isSystemPath, relatedOriginsPath } from './http/system.ts';
-import { toWhole } from './json.ts';
 import { type PassageServerOptions, readSecret, resolveOptions } from './options.ts';
 import { createHttp } from './router.ts';
 import { createSchedule, type Schedule, type ScheduledRun } from './schedule.ts';
@@ -102,8 +103,7 @@ export async function openServer(
     storeOutbox = false,
   }: { use: Use; firstApp: boolean; actor?: 'command' | 'program'; storeOutbox?: boolean },
 ): Promise<{ server: PassageServer; service: Service }> {
-  const given = resolveOptions(options);
-  const resolved = { ...given, logger: withRequestIds(given.logger) };
+  const resolved = resolveOptions(options);
   const { clock } = resolved;
   const storage = await openStorage(resolved.database, use);
   try {
@@ -147,11 +147,6 @@ export async function openServer(
   }
 }
 
-type Answer = (
-  request: RequestParts,
-  connection?: { remoteAddress?: string | undefined },
-) => Promise<Response>;
-
 function assemble(
   service: Service,
   schedule: Schedule,
@@ -161,51 +156,66 @@ function assemble(
 ): PassageServer {
   const { basePath } = service.options;
   const clients = createClientReader(service.options.trustedProxies);
-  const hint = createHints(service);
+  const hint = createHints();
   const http = createHttp(service, clients);
   let listener: Listener | undefined;
   let closing: Promise<void> | undefined;
 
-  const identify = (given: string | null | undefined, remoteAddress: string | undefined) =>
-    requestIdOf(given, clients.isProxy(remoteAddress));
-
-  const respond: Answer = async (request, connection) => {
-    try {
-      const url = new URL(request.url);
-      if (!isPlainPath(url.pathname)) return new WireError('not_found').toResponse();
-      const below = url.pathname === basePath || url.pathname.startsWith(`${basePath}/`);
-      const related = url.pathname === relatedOriginsPath;
-      if (!below && !related) {
-        if (topLevel.test(url.pathname)) {
-          hint('prefix', { expected: `${basePath}/` }, strippedPrefix);
-        }
-        return new WireError('not_found').toResponse();
+  const respond = async (
+    { method, origin, path, headers, body }: RequestParts,
+    environment: HttpEnvironment['Bindings'],
+  ): Promise<Answer> => {
+    const [pathname = ''] = path.split('?', 1);
+    // Nothing has normalized the path of a request of `node:http`.
+    if (!pathname.startsWith('/') || !isPlainPath(pathname)) return new WireError('not_found').toAnswer();
+    const below = pathname === basePath || pathname.startsWith(`${basePath}/`);
+    const related = pathname === relatedOriginsPath;
+    if (!below && !related) {
+      if (topLevel.test(pathname)) {
+        hint(environment.service, 'prefix', { expected: `${basePath}/` }, strippedPrefix);
       }
-      if (!related) url.pathname = url.pathname.slice(basePath.length) || '/';
-      // The router accepts trailing slashes.
-      if (url.pathname.endsWith('/') && isSystemPath(url.pathname.slice(0, -1))) {
-        return new WireError('not_found').toResponse();
-      }
-      const { method, headers, body } = request;
-      // Hono and the routes read no other parts.
-      const inner = (basePath ? { method, url: url.href, headers, body } : request) as Request;
-      clients.note(inner, connection?.remoteAddress);
-      return await http.fetch(inner);
-    } catch (error) {
-      return refuse(service, error).toResponse();
+      return new WireError('not_found').toAnswer();
     }
+    const prefix = related ? '' : basePath;
+    const inside = path.slice(prefix.length);
+    // The router accepts trailing slashes.
+    if (pathname.endsWith('/') && isSystemPath(pathname.slice(prefix.length, -1))) {
+      return new WireError('not_found').toAnswer();
+    }
+    // Hono and the routes read no other parts.
+    const inner = {
+      method: method === 'HEAD' ? 'GET' : method,
+      url: origin + (inside.startsWith('/') ? inside : `/${inside}`),
+      headers,
+      body,
+    };
+    return http(inner as Request, environment);
   };
-  const answer: Answer = async (request, connection) => {
-    const id = identify(request.headers.get(requestIdHeader), connection?.remoteAddress);
-    const response = await asRequest(id, () => track(service, respond(request, connection)));
-    addCommonHeaders(response, id);
-    return response;
+  const answer: Answerer = async (headers, remoteAddress, read) => {
+    const id = requestIdOf(headers.get(requestIdHeader), () => clients.isProxy(remoteAddress));
+    const environment = { service: withRequestId(service, id), remoteAddress };
+    const work = async () => {
+      try {
+        return await respond(await read(), environment);
+      } catch (error) {
+        return refuse(environment.service, error).toAnswer();
+      }
+    };
+    const made = await track(service, work());
+    addCommonHeaders(made, id);
+    return made;
   };
   const handler: PassageServer['handler'] = (req, res) =>
-    void answerNode(answer, identify, service.options.origin, req, res);
+    void answerNode(answer, service.options.origin, req, res);
 
   return {
-    fetch: async (request, connection) => toWhole(await answer(request, connection)),
+    async fetch({ method, url, headers, body }, connection) {
+      const read = async () => {
+        const { origin, pathname, search } = new URL(url);
+        return { method, origin, path: pathname + search, headers, body };
+      };
+      return toResponse(await answer(headers, connection?.remoteAddress, read), method);
+    },
     handler,
     created,
     apps: createAdministration(service, importUsers),

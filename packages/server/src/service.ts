@@ -131,11 +131,13 @@ export interface Client {
 export const itself = { ip: undefined, userAgent: '', actor: { kind: 'server' } } as const satisfies Client;
 
 /** Makes `close` wait for some work. */
-export function track<T>({ underWay }: Service, work: Promise<T>): Promise<T> {
-  const forget = () => underWay.delete(work);
+export async function track<T>({ underWay }: Service, work: Promise<T>): Promise<T> {
   underWay.add(work);
-  work.then(forget, forget);
-  return work;
+  try {
+    return await work;
+  } finally {
+    underWay.delete(work);
+  }
 }
 
 /** Issuer of an app's tokens. */

@@ -69,8 +69,12 @@ async function openMetrics(
   host: string | undefined,
 ) {
   const handler = plainHandler(options, async (path) => {
-    if (path !== '/metrics') return new WireError('not_found').toResponse();
-    return new Response(await registry.metrics(), { headers: { 'Content-Type': registry.contentType } });
+    if (path !== '/metrics') return new WireError('not_found').toAnswer();
+    return {
+      status: 200,
+      headers: { 'Content-Type': registry.contentType },
+      content: await registry.metrics(),
+    };
   });
   return openListener(handler, port, host).catch((error) => {
     throw explain(error, port, host, 'PASSAGE_METRICS_PORT');
@@ -80,7 +84,7 @@ async function openMetrics(
 /** Opens the port before anything is written. Until the server runs, requests get 503. */
 async function reserve(options: ResolvedOptions, port: number, host: string | undefined) {
   let handler: PassageServer['handler'] = plainHandler(options, () =>
-    new WireError('service_unavailable', 'The server is starting', { retryAfter: 1 }).toResponse(),
+    new WireError('service_unavailable', 'The server is starting', { retryAfter: 1 }).toAnswer(),
   );
   const listener = await openListener((req, res) => handler(req, res), port, host).catch((error) => {
     throw explain(error, port, host);

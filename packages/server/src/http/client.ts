@@ -1,13 +1,13 @@
 import { type BlockList, isIPv4, isIPv6 } from 'node:net';
 import type { Client } from '../service.ts';
+import type { RequestParts } from './node.ts';
 import type { Seen } from './probe.ts';
 
 export interface ClientReader {
-  /** Returns where a request came from. */
-  note(request: Request, remoteAddress: string | undefined): void;
-  read(request: Request): Client;
+  /** Returns where a request came from, given the address of its connection. */
+  read(headers: RequestParts['headers'], remoteAddress: string | undefined): Client;
   /** Returns how a request reached the server, for the operator. */
-  describe(request: Request): Seen;
+  describe(headers: RequestParts['headers'], remoteAddress: string | undefined): Seen;
   /** Returns whether an address belongs to a trusted proxy. */
   isProxy(remoteAddress: string | undefined): boolean;
 }
@@ -18,39 +18,31 @@ export interface ClientReader {
  * the search.
  */
 export function createClientReader(trusted: BlockList): ClientReader {
-  const addresses = new WeakMap<Request, string>();
-  const isTrusted = (address: string) =>
-    trusted.rules.length > 0 && trusted.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
-  const find = (request: Request) => {
-    let ip = addresses.get(request);
-    const left = request.headers.get('x-forwarded-for')?.split(',') ?? [];
+  const anyTrusted = trusted.rules.length > 0;
+  const isTrusted = (address: string | undefined) =>
+    anyTrusted && address !== undefined && trusted.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
+  const find = (headers: RequestParts['headers'], remoteAddress = '') => {
+    const connection = readAddress(remoteAddress);
+    let ip = connection;
+    const left = headers.get('x-forwarded-for')?.split(',') ?? [];
     const hops = left.length;
-    while (ip !== undefined && isTrusted(ip)) {
+    while (left.length > 0 && isTrusted(ip)) {
       const hop = readAddress(left.pop() ?? '');
       if (!hop) break;
       ip = hop;
     }
-    return { ip, hops, left: left.length };
+    return { connection, ip, hops, left: left.length };
   };
   return {
-    note(request, remoteAddress = '') {
-      const address = readAddress(remoteAddress);
-      if (address) addresses.set(request, address);
+    read(headers, remoteAddress) {
+      const { ip } = find(headers, remoteAddress);
+      return { ip: ip && network(ip), userAgent: headers.get('user-agent') ?? '' };
     },
-    read(request) {
-      const { ip } = find(request);
-      return { ip: ip && network(ip), userAgent: request.headers.get('user-agent') ?? '' };
+    describe(headers, remoteAddress) {
+      const { connection, ip, hops, left } = find(headers, remoteAddress);
+      return { connection, client: ip, trusted: isTrusted(connection), forwarded: hops, read: hops - left };
     },
-    describe(request) {
-      const connection = addresses.get(request);
-      const { ip, hops, left } = find(request);
-      const trusted = connection !== undefined && isTrusted(connection);
-      return { connection, client: ip, trusted, forwarded: hops, read: hops - left };
-    },
-    isProxy(remoteAddress = '') {
-      const address = readAddress(remoteAddress);
-      return address !== undefined && isTrusted(address);
-    },
+    isProxy: (remoteAddress = '') => isTrusted(readAddress(remoteAddress)),
   };
 }
 

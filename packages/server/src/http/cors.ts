@@ -1,11 +1,11 @@
-import type { Hono } from 'hono';
+import type { Answer } from '../answer.ts';
 import { requireApp } from '../apps/apps.ts';
 import { isAllowedOrigin } from '../apps/origins.ts';
 import { WireError } from '../errors.ts';
 import type { App, Service } from '../service.ts';
 import { createHints } from './hints.ts';
+import { answerOf, type HttpRouter } from './hono.ts';
 import { requestIdHeader } from './requestid.ts';
-import type { HttpEnvironment } from './routes.ts';
 
 const allowedHeaders = ['authorization', 'content-type', 'passage-version', 'passage-element-version'];
 
@@ -13,34 +13,37 @@ const allowedHeaders = ['authorization', 'content-type', 'passage-version', 'pas
  * Pages of the app's origins may call the Auth API. Requests of other pages that change something are refused. The
  * Management API has no CORS. If an app does not exist, every page may read that.
  */
-export function addCors(hono: Hono<HttpEnvironment>, service: Service): void {
-  const hint = createHints(service);
-  hono.use('/auth/v1/apps/:app_id/*', async (context, next) => {
+export function addCors(router: HttpRouter): void {
+  const hint = createHints();
+  router.use('/auth/v1/apps/:app_id/*', async (context, next) => {
     const origin = context.req.header('origin');
-    if (origin === undefined) return next();
+    if (origin === undefined) return answerOf(context, next);
     const { method } = context.req;
-    const app = await findApp(service, context.req.param('app_id'));
+    const { service } = context.env;
+    const app = await findApp(service, context.req.param('app_id') ?? '');
     const allowed = !app || isAllowedOrigin(service, app, origin);
     if (!allowed) {
       hint(
+        service,
         app.id,
         { app: app.id, origin: origin.slice(0, 200) },
         'A page of an origin that the app does not list called the Auth API: add it to the setting "authOrigin" or "additionalAuthOrigins"',
       );
       if (!isSafe(method)) throw new WireError('operation_not_allowed', 'Origin is not allowed');
     }
-    if (method === 'OPTIONS') context.res = new Response(null, { status: 204 });
-    else await next();
-    // Set last, so that refusals carry them too: the page is to read why.
-    const { headers } = context.res;
-    headers.append('Vary', 'Origin');
-    if (!allowed) return;
-    headers.set('Access-Control-Allow-Origin', origin);
-    headers.set('Access-Control-Expose-Headers', `Retry-After, ${requestIdHeader}`);
-    if (method !== 'OPTIONS') return;
-    headers.set('Access-Control-Allow-Methods', 'GET, POST, PATCH, DELETE');
-    headers.set('Access-Control-Allow-Headers', allowedHeaders.join(', '));
-    headers.set('Access-Control-Max-Age', '600');
+    // The headers are set last, so that refusals carry them too: the page is to read why.
+    const answer =
+      method === 'OPTIONS' ? { status: 204, headers: {}, content: '' } : await answerOf(context, next);
+    const headers: Answer['headers'] = answer.headers;
+    headers.Vary = 'Origin';
+    if (!allowed) return answer;
+    headers['Access-Control-Allow-Origin'] = origin;
+    headers['Access-Control-Expose-Headers'] = `Retry-After, ${requestIdHeader}`;
+    if (method !== 'OPTIONS') return answer;
+    headers['Access-Control-Allow-Methods'] = 'GET, POST, PATCH, DELETE';
+    headers['Access-Control-Allow-Headers'] = allowedHeaders.join(', ');
+    headers['Access-Control-Max-Age'] = '600';
+    return answer;
   });
 }
 

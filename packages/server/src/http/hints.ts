@@ -10,9 +10,9 @@ const bound = 100;
  * Returns a function that warns the operator of a likely mistake in the configuration, at most once a minute for each
  * subject: thousands of requests may show the same mistake.
  */
-export function createHints({ options, clock }: Service) {
+export function createHints() {
   const last = new Map<string, number>();
-  return (subject: string, fields: object, text: string): void => {
+  return ({ options, clock }: Service, subject: string, fields: object, text: string): void => {
     const now = clock();
     const since = last.get(subject);
     if (since !== undefined && now - since < pause && now >= since) return;

@@ -1,14 +1,15 @@
-import type { Hono, Context as HonoContext } from 'hono';
 import type { z } from 'zod';
+import { type Answer, json } from '../answer.ts';
 import { requireApp, requireKey } from '../apps/apps.ts';
 import { WireError } from '../errors.ts';
 import { publishRequest } from '../events/channels.ts';
-import { JsonResponse } from '../json.ts';
 import { levelTime } from '../logins/enumeration.ts';
 import type { App, Client, Service } from '../service.ts';
 import { readBody, readQuery } from './body.ts';
 import { cacheable } from './cache.ts';
 import { type Caller, requireCaller } from './caller.ts';
+import type { ClientReader } from './client.ts';
+import type { HttpContext, HttpRouter } from './hono.ts';
 
 /** What a handler gets: everything already checked. */
 export interface RequestContext<Body, Query> {
@@ -66,14 +67,10 @@ export function callerOf({ caller }: RequestContext<unknown, unknown>): Caller {
   return caller;
 }
 
-export interface HttpEnvironment {
-  Variables: { client: Client };
-}
-
 /** Adds routes to the app, below `prefix`. */
 export function mountRoutes(
-  hono: Hono<HttpEnvironment>,
-  service: Service,
+  router: HttpRouter,
+  clients: ClientReader,
   prefix: string,
   routes: readonly Route[],
 ): void {
@@ -81,15 +78,16 @@ export function mountRoutes(
     const path = `${prefix}/apps/{app_id}${one.path}`;
     const pattern = path.replace(/\{(\w+)\}/g, ':$1');
     const label = { method: one.method, route: path };
-    hono.on(one.method, pattern, async (context) => {
+    router.on(one.method, pattern, async (context) => {
+      const { metrics } = context.env.service;
       const start = performance.now();
       const end = (status: number) => {
         const duration = performance.now() - start;
-        service.metrics.requests.observe({ ...label, status }, duration / 1000);
+        metrics.requests.observe({ ...label, status }, duration / 1000);
         publishRequest({ appId: context.req.param('app_id') ?? '', ...label, status, duration });
       };
       try {
-        const response = await answer(context, service, one);
+        const response = await answer(context, clients, one);
         end(response.status);
         return response;
       } catch (error) {
@@ -100,15 +98,12 @@ export function mountRoutes(
   }
 }
 
-async function answer(
-  context: HonoContext<HttpEnvironment>,
-  service: Service,
-  one: Route,
-): Promise<Response> {
+async function answer(context: HttpContext, clients: ClientReader, one: Route): Promise<Answer> {
+  const { service, remoteAddress } = context.env;
   const { app_id = '', ...params } = context.req.param() as Record<string, string>;
   const app = await requireApp(service, app_id);
   const authorization = context.req.header('authorization');
-  let { client } = context.var;
+  let client = clients.read(context.req.raw.headers, remoteAddress);
   const managed = one.access === 'key' || one.access === 'optional key';
   // The official Ruby SDK 0.7 sends a scheme without a value if it has no key.
   const given = authorization !== undefined && !/^bearer *$/i.test(authorization);
@@ -129,7 +124,7 @@ async function answer(
     caller,
   };
   const result = await (one.leveled ? levelTime(service, () => one.handle(request)) : one.handle(request));
-  if (result === undefined) return new Response(null, { status: one.status ?? 200 });
-  const response = new JsonResponse(result, { status: one.status ?? 200 });
-  return one.cacheable ? cacheable(context.req.raw, response) : response;
+  const status = one.status ?? 200;
+  if (result === undefined) return { status, headers: {}, content: '' };
+  return one.cacheable ? cacheable(context.req.raw, json(result, status)) : json(result, status);
 }

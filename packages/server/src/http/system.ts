@@ -1,12 +1,12 @@
-import type { Hono } from 'hono';
+import { json } from '../answer.ts';
 import { readRelatedOrigins } from '../apps/origins.ts';
 import { WireError } from '../errors.ts';
-import { JsonResponse } from '../json.ts';
 import type { Service } from '../service.ts';
 import { checkSecret } from '../storage/binding.ts';
 import { cacheable } from './cache.ts';
+import type { HttpRouter } from './hono.ts';
 import { openApiDocument } from './openapi.ts';
-import type { HttpEnvironment, Route } from './routes.ts';
+import type { Route } from './routes.ts';
 
 /** Where browsers look for related origins: at the root of the RP ID, whatever path the server is mounted at. */
 export const relatedOriginsPath = '/.well-known/webauthn';
@@ -18,13 +18,13 @@ export function isSystemPath(path: string): boolean {
 
 /** Adds the routes for operators. */
 export function addSystemRoutes(
-  hono: Hono<HttpEnvironment>,
-  service: Service,
+  router: HttpRouter,
+  { options, metrics: { registry } }: Service,
   auth: readonly Route[],
   management: readonly Route[],
 ): void {
-  hono.get('/livez', () => new JsonResponse({ status: 'ok' }));
-  hono.get('/readyz', async () => {
+  router.get('/livez', () => json({ status: 'ok' }));
+  router.get('/readyz', async ({ env: { service } }) => {
     // Load balancers then send new requests elsewhere.
     if (service.closing.signal.aborted)
       throw new WireError('service_unavailable', 'The server is closing', { retryAfter: 5 });
@@ -34,26 +34,27 @@ export function addSystemRoutes(
         retryAfter: 5,
       });
     });
-    return new JsonResponse({ status: 'ok' });
+    return json({ status: 'ok' });
   });
-  if (service.options.metrics) {
-    hono.get('/metrics', async (context) => {
-      const { registry } = service.metrics;
-      return context.body(await registry.metrics(), 200, { 'Content-Type': registry.contentType });
-    });
+  if (options.metrics) {
+    router.get('/metrics', async () => ({
+      status: 200,
+      headers: { 'Content-Type': registry.contentType },
+      content: await registry.metrics(),
+    }));
   }
-  hono.get(relatedOriginsPath, async (context) => {
-    const { req } = context;
+  router.get(relatedOriginsPath, async ({ req, env: { service } }) => {
     const host = req.header('host') ?? new URL(req.url).host;
     const origins = await readRelatedOrigins(service, host, req.query('app'));
-    return cacheable(req.raw, new JsonResponse({ origins }));
+    return cacheable(req.raw, json({ origins }));
   });
   let document: string | undefined;
-  hono.get('/api/v1/openapi.json', (context) => {
-    document ??= JSON.stringify(openApiDocument(service.options.baseUrl, auth, management));
-    return context.body(document, 200, {
-      'Content-Type': 'application/json',
-      'Cache-Control': 'public, max-age=300',
-    });
+  router.get('/api/v1/openapi.json', () => {
+    document ??= JSON.stringify(openApiDocument(options.baseUrl, auth, management));
+    return {
+      status: 200,
+      headers: { 'Content-Type': 'application/json', 'Cache-Control': 'public, max-age=300' },
+      content: document,
+    };
   });
 }

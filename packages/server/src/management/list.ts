@@ -144,7 +144,7 @@ const manyUsers = 10_000;
 /** Most counts in the cache. */
 const countLimit = 1_000;
 
-const counts = new WeakMap<Service, Map<string, { total: number; readAt: number }>>();
+const counts = new WeakMap<Service['db'], Map<string, { total: number; readAt: number }>>();
 
 /**
  * Counts users without a filter. A large number may be some seconds old: counting a million users takes longer than
@@ -157,8 +157,8 @@ async function countAll(
   name: string,
   matching: SelectQueryBuilder<Schema, 'users', unknown>,
 ): Promise<number> {
-  const known = counts.get(service) ?? new Map<string, { total: number; readAt: number }>();
-  counts.set(service, known);
+  const known = counts.get(service.db) ?? new Map<string, { total: number; readAt: number }>();
+  counts.set(service.db, known);
   const last = known.get(name);
   const readAt = performance.now();
   if (last && readAt - last.readAt < countTime) return last.total;

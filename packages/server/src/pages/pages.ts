@@ -1,5 +1,7 @@
-import { Hono } from 'hono';
-import { etag } from 'hono/etag';
+import { json } from '../answer.ts';
+import { WireError } from '../errors.ts';
+import { cacheable } from '../http/cache.ts';
+import type { HttpRouter } from '../http/hono.ts';
 import homeJs from './client/home.js?raw';
 import loginCss from './client/login.css?raw';
 import loginJs from './client/login.js?raw';
@@ -37,6 +39,7 @@ const documentHeaders = {
   'Content-Security-Policy':
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; " +
     "form-action 'none'; frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'",
+  'Content-Type': 'text/html; charset=UTF-8',
   'Cross-Origin-Opener-Policy': 'same-origin',
   'Permissions-Policy': 'publickey-credentials-create=(self), publickey-credentials-get=(self)',
   'Referrer-Policy': 'no-referrer',
@@ -47,26 +50,29 @@ const documentHeaders = {
 // Front ends of any origin load the redirect and the locale texts; they are the same for everyone.
 const assetHeaders = {
   'Access-Control-Allow-Origin': '*',
-  'Cache-Control': 'public, max-age=300',
   'Cross-Origin-Resource-Policy': 'cross-origin',
   'X-Content-Type-Options': 'nosniff',
 };
 
-/** Returns the routes of `/`, `/login`, `/passage-redirect.js` and the locale texts of the official front ends. */
-export function pages({ path, onlyApp }: PagesOptions): Hono {
-  const app = new Hono();
-  app.get('/', async (c) => c.html(homeDocument(path, await onlyApp()), 200, documentHeaders));
-  app.get('/login', async (c) => c.html(loginDocument(path, await onlyApp()), 200, documentHeaders));
-  for (const [name, source] of Object.entries(scripts)) {
-    app.get(name, etag(), (c) => c.body(source, 200, { ...assetHeaders, 'Content-Type': javascript }));
+/** Adds the routes of `/`, `/login`, `/passage-redirect.js` and the locale texts of the official front ends. */
+export function addPages(router: HttpRouter, { path, onlyApp }: PagesOptions): void {
+  for (const [name, document] of Object.entries({ '/': homeDocument, '/login': loginDocument })) {
+    router.get(name, async () => ({
+      status: 200,
+      headers: { ...documentHeaders },
+      content: String(await document(path, await onlyApp())),
+    }));
   }
-  app.get('/login.css', etag(), (c) => c.body(loginCss, 200, { ...assetHeaders, 'Content-Type': css }));
-  app.get('/locales/passage-auth/v2/:file{.+\\.json}', etag(), (c) => {
-    const locale = findLocale(c.req.param('file').replace(/\.json$/, ''));
-    return locale ? c.json(locale, 200, assetHeaders) : c.notFound();
+  for (const [name, source] of Object.entries(scripts)) addAsset(router, name, source, 'text/javascript');
+  addAsset(router, '/login.css', loginCss, 'text/css');
+  router.get('/locales/passage-auth/v2/:file{.+\\.json}', ({ req }) => {
+    const locale = findLocale(req.param('file')?.replace(/\.json$/, '') ?? '');
+    if (!locale) throw new WireError('not_found');
+    return cacheable(req.raw, json(locale, 200, assetHeaders));
   });
-  return app;
 }
 
-const javascript = 'text/javascript; charset=utf-8';
-const css = 'text/css; charset=utf-8';
+function addAsset(router: HttpRouter, path: string, content: string, type: string): void {
+  const headers = { ...assetHeaders, 'Content-Type': `${type}; charset=utf-8` };
+  router.get(path, ({ req }) => cacheable(req.raw, { status: 200, headers: { ...headers }, content }));
+}
