@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import type { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Delivery } from './delivery/delivery.ts';
 import type { ResolvedOptions } from './options.ts';
@@ -46,7 +47,7 @@ export interface PublicJwk {
 
 export interface SigningKey {
   kid: string;
-  key: CryptoKey;
+  key: KeyObject;
 }
 
 /** Counters of one server. Labels come from the route table and the error table, never from a request. */

@@ -1,5 +1,5 @@
-import { createPublicKey } from 'node:crypto';
-import { exportJWK, generateKeyPair, importJWK } from 'jose';
+import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject } from 'node:crypto';
+import { promisify } from 'node:util';
 import { LastSigningKeyError, SigningKeyNotFoundError } from '../errors.ts';
 import type { Keys, PublicJwk, SigningKey } from '../service.ts';
 import type { Queries, Storage } from '../storage/database.ts';
@@ -22,7 +22,7 @@ export class StoredKeys implements Keys {
   readonly #secrets: Secrets;
   readonly #clock: () => number;
   readonly #rows = new Map<string, CachedKeys>();
-  readonly #signing = new Map<string, Promise<CryptoKey>>();
+  readonly #signing = new Map<string, KeyObject>();
 
   constructor(storage: Storage, secrets: Secrets, clock: () => number) {
     this.#storage = storage;
@@ -101,7 +101,7 @@ export class StoredKeys implements Keys {
     const rows = await this.#read(appId);
     const row = rows.findLast((candidate) => candidate.active_at <= now) ?? rows[0];
     if (!row) throw new Error(`App ${appId} has no signing key`);
-    return { kid: row.id, key: await this.#open(row) };
+    return { kid: row.id, key: this.#open(row) };
   }
 
   async reseal(queries: Queries, next: Secrets): Promise<number> {
@@ -142,12 +142,12 @@ export class StoredKeys implements Keys {
     }
   }
 
-  #open(row: SigningKeyRow): Promise<CryptoKey> {
+  #open(row: SigningKeyRow): KeyObject {
     const cacheKey = `${row.app_id}/${row.id}`;
     const known = this.#signing.get(cacheKey);
     if (known) return known;
     const jwk = JSON.parse(this.#secrets.open(row.private_jwk, contextOf(row.app_id, row.id)));
-    const key = importJWK(jwk, 'RS256') as Promise<CryptoKey>;
+    const key = createPrivateKey({ key: jwk, format: 'jwk' });
     this.#signing.set(cacheKey, key);
     return key;
   }
@@ -192,8 +192,8 @@ function retireNewest(queries: Queries, appId: string, now: number, tokenLifetim
 type RsaJwk = JsonWebKey & { kid?: string };
 
 async function makePrivateJwk(): Promise<RsaJwk> {
-  const { privateKey } = await generateKeyPair('RS256', { modulusLength: 2048, extractable: true });
-  return (await exportJWK(privateKey)) as RsaJwk;
+  const { privateKey } = await promisify(generateKeyPair)('rsa', { modulusLength: 2048 });
+  return privateKey.export({ format: 'jwk' }) as RsaJwk;
 }
 
 /** Returns the old form in which the App object carries the key: base64 of PEM. */

@@ -1,4 +1,5 @@
-import { Counter, Gauge } from 'prom-client';
+import Counter from 'prom-client/lib/counter.js';
+import Gauge from 'prom-client/lib/gauge.js';
 import type { DeliveryError } from '../delivery/error.ts';
 import { type Endpoint, postSigned } from '../delivery/signed.ts';
 import type { Service } from '../service.ts';
