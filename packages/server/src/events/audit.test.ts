@@ -157,6 +157,35 @@ const byBackEnd: Case[] = [
     ],
   },
   {
+    name: 'users who signed up, at the first act of the back end',
+    async act(server) {
+      const ids = [];
+      for (let count = 0; count < 3; count++) {
+        const { body } = await server.auth('POST', '/users', { identifier: fresh() });
+        ids.push(body.user.id);
+      }
+      const [one, two, three] = ids;
+      for (let times = 0; times < 2; times++) {
+        await server.manage('PATCH', `/users/${one}`, {});
+        await server.manage('PATCH', `/users/${two}/activate`);
+      }
+      await server.manage('POST', '/magic-links', { user_id: three, send: false });
+    },
+    rows: [
+      ...Array.from({ length: 3 }, () => created('user', 'signup')),
+      ['user.adopted', 'api_key', { origin: 'signup' }],
+      ['user.adopted', 'api_key', { origin: 'signup' }],
+      ['user.activated', 'api_key', {}],
+      ['user.activated', 'api_key', {}],
+      ['user.adopted', 'api_key', { origin: 'signup' }],
+      [
+        'magic_link.created',
+        'api_key',
+        { link: 'login', channel: 'email', minutes: 10, sent: false, ...masked },
+      ],
+    ],
+  },
+  {
     name: 'a user stopped, let in again and deleted',
     async act(server) {
       const path = `/users/${await user(server)}`;

@@ -16,6 +16,10 @@ interface EventType {
 /** All types of events that are logged and counted. */
 export const eventTypes = {
   'user.created': { text: 'A user was created', audit: true, webhook: 'user.created' },
+  'user.adopted': {
+    text: 'The back end or a command took over a user who signed up or was imported',
+    audit: true,
+  },
   'users.imported': { text: 'Users were imported', audit: true },
   'signups.deleted': { text: 'Sign-ups that nobody finished were deleted', audit: true },
   'user.activated': {

@@ -97,7 +97,7 @@ async function requireRecipient({
     const channel = body.channel ?? (user.email ? 'email' : 'phone');
     const value = user[channel];
     if (!value) throw new WireError('invalid_request', 'channel: the user has no such address.');
-    return { user: await adoptUser(service, user, channel), to: { channel, value } };
+    return { user: await adoptUser(service, client, user, channel), to: { channel, value } };
   }
   const { email, phone } = readIdentifiers(body);
   const wanted = body.channel ?? (email ? 'email' : 'phone');
@@ -110,5 +110,6 @@ async function requireRecipient({
     );
   }
   const to = { channel: wanted, value };
-  return { user: await adoptUser(service, await findOrInsertUser(service, app, client, to), wanted), to };
+  const user = await findOrInsertUser(service, app, client, to);
+  return { user: await adoptUser(service, client, user, wanted), to };
 }

@@ -10,7 +10,7 @@ import type { Queries } from '../storage/database.ts';
 import type { UserRow, UserTable } from '../storage/schema.ts';
 import { readIdentifiers } from '../users/identifiers.ts';
 import { changedFields, mergeMetadata, noteOpenFields } from '../users/metadata.ts';
-import { createUser, listDevices, lockUser, requireUser } from '../users/users.ts';
+import { createUser, listDevices, lockUser, recordAdoption, requireUser } from '../users/users.ts';
 import { changedUserView, deviceView, passageUserView } from '../users/views.ts';
 import { findWholeUser } from '../users/whole.ts';
 import { deleteDevice } from '../webauthn/devices.ts';
@@ -180,6 +180,7 @@ async function updateUser({ service, app, params, body, client }: RequestContext
   const { email, phone } = readIdentifiers(body);
   const { before, view } = await service.db.transaction().execute(async (trx) => {
     const user = await requireLocked(trx, app, params.user_id);
+    await recordAdoption(service, trx, client, user);
     const changes: Partial<UserTable> = {
       ...(email &&
         email !== user.email && { email, email_verified: 0, email_proven_at: null, email_open: 0 }),
@@ -233,6 +234,7 @@ async function setStatus(
   status: 'active' | 'inactive',
 ) {
   return service.db.transaction().execute(async (trx) => {
+    await recordAdoption(service, trx, client, await requireLocked(trx, app, params.user_id));
     const user = await trx
       .updateTable('users')
       // The back end knows the user from now on: what strangers enter into the sign-up counts no more.
@@ -240,8 +242,7 @@ async function setStatus(
       .where('app_id', '=', app.id)
       .where('id', '=', params.user_id ?? '')
       .returningAll()
-      .executeTakeFirst();
-    if (!user) throw new WireError('user_not_found');
+      .executeTakeFirstOrThrow();
     if (status === 'inactive') await endAll(trx, app.id, user.id, service.clock());
     const type = status === 'inactive' ? 'user.deactivated' : 'user.activated';
     await record(service, trx, { type, appId: app.id, userId: user.id, client });

@@ -139,16 +139,43 @@ export async function findOrInsertUser(
  * Makes a user one of the back end, which says that an address is theirs: strangers cannot enter the sign-up from now on, nor take the
  * address away from the account.
  */
-export async function adoptUser(service: Service, user: UserRow, channel: Channel): Promise<UserRow> {
+export async function adoptUser(
+  service: Service,
+  client: Client,
+  user: UserRow,
+  channel: Channel,
+): Promise<UserRow> {
   if (user.origin === 'back_end' && user[`${channel}_open`] === 0) return user;
   const changes = { origin: 'back_end', [`${channel}_open`]: 0 } as const;
-  await service.db
-    .updateTable('users')
-    .set(changes)
-    .where('app_id', '=', user.app_id)
-    .where('id', '=', user.id)
-    .execute();
+  await service.db.transaction().execute(async (trx) => {
+    const locked = await lockUser(trx, user.app_id, user.id);
+    if (!locked) throw new WireError('user_not_found');
+    await trx
+      .updateTable('users')
+      .set(changes)
+      .where('app_id', '=', user.app_id)
+      .where('id', '=', user.id)
+      .execute();
+    await recordAdoption(service, trx, client, locked);
+  });
   return { ...user, ...changes };
+}
+
+/** Records that the back end takes over a user, unless it did before. The user must be locked. */
+export async function recordAdoption(
+  service: Service,
+  trx: Queries,
+  client: Client,
+  { id, app_id, origin }: UserRow,
+): Promise<void> {
+  if (origin === 'back_end') return;
+  await record(service, trx, {
+    type: 'user.adopted',
+    appId: app_id,
+    userId: id,
+    client,
+    details: { origin },
+  });
 }
 
 export function listDevices(queries: Queries, appId: string, userId: string): Promise<DeviceRow[]> {
