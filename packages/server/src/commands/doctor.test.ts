@@ -1,16 +1,20 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer as createHttpServer } from 'node:http';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SMTPServer } from 'smtp-server';
 import { afterAll, describe, expect, it } from 'vitest';
+import { selfSigned } from '../../test/certificate.ts';
 import { describeStored } from '../../test/databases.ts';
 import { built, freePort, portOf, run } from '../../test/process.ts';
 import { secret } from '../../test/server.ts';
+import { openStorage } from '../storage/database.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'passage-doctor-'));
 afterAll(() => rmSync(folder, { recursive: true }));
+
+const day = 86_400_000;
 
 async function end(args: string[], variables: Record<string, string>) {
   const one = run(args, variables, folder);
@@ -58,8 +62,18 @@ describe.skipIf(!built)('doctor (needs a build)', () => {
           'delivery',
         ]),
       );
+      const storage = await openStorage(database.location);
+      await storage.db
+        .updateTable('signing_keys')
+        .set({ created_at: Date.now() - 181.5 * day })
+        .execute();
+      await storage.close();
+      const certificate = selfSigned(new Date(Date.now() + 5.5 * day));
+      const file = join(folder, 'certificate.pem');
+      writeFileSync(file, certificate.cert);
+      /** Runs doctor behind a proxy, and returns what it says of some checks. */
       const behind = async (variables: Record<string, string>, forwarded?: string) => {
-        const proxy = createHttpServer(async (req, res) => {
+        const proxy = createHttpsServer(certificate, async (req, res) => {
           const probe = req.headers['x-passage-probe'];
           const headers = {
             ...(forwarded && { 'X-Forwarded-For': forwarded }),
@@ -68,17 +82,21 @@ describe.skipIf(!built)('doctor (needs a build)', () => {
           const answer = await fetch(`http://localhost:${port}${req.url}`, { headers });
           res.writeHead(answer.status, Object.fromEntries(answer.headers)).end(await answer.text());
         });
-        await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
-        const url = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
-        const { output } = await end(['doctor', '--json'], { ...good, PASSAGE_BASE_URL: url, ...variables });
+        await new Promise<void>((resolve) => proxy.listen(0, 'localhost', resolve));
+        const url = `https://localhost:${(proxy.address() as AddressInfo).port}`;
+        const more = { PASSAGE_BASE_URL: url, NODE_EXTRA_CA_CERTS: file, ...variables };
+        const { output } = await end(['doctor', '--json'], { ...good, ...more });
         await new Promise((resolve) => proxy.close(resolve));
         const checks = JSON.parse(output) as { name: string; state: string; text: string; cure?: string }[];
-        return checks.filter(({ name }) => name === 'proxies');
+        return checks.filter(({ name }) => /^(proxies|certificate|signing key of .+)$/.test(name));
       };
       const loopback = expect.stringMatching(/127\.0\.0\.1|::1/);
-      expect(await behind({})).toEqual([]);
-      expect(await behind({}, '203.0.113.7')).toMatchObject([
-        { state: 'warn', text: loopback, cure: loopback },
+      const age = { state: 'warn', text: 'is 181 days old', cure: expect.stringContaining('keys rotate') };
+      const expiry = { name: 'certificate', state: 'warn', text: 'of the public URL expires in 5 days' };
+      expect(await behind({})).toMatchObject([age, expiry]);
+      expect(await behind({ PASSAGE_SIGNING_KEY_ROTATION: '90' }, '203.0.113.7')).toMatchObject([
+        { name: 'proxies', state: 'warn', text: loopback, cure: loopback },
+        expiry,
       ]);
       expect((await doctor({ PASSAGE_SECRET: 'x' })).failed).toEqual([
         expect.stringContaining('PASSAGE_SECRET must be'),
