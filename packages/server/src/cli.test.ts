@@ -48,7 +48,7 @@ describe.skipIf(!built)('passage-server (needs a build)', () => {
       const second = await end(['start', '--port', port], variables, other);
       expect(second).toEqual({
         code: 1,
-        output: `passage-server: The port ${port} is in use: set PORT to another one, or stop the process using it\n`,
+        output: `passage-server: The port ${port} is in use: set PORT to another port, or stop the process using it\n`,
       });
       expect(readdirSync(other)).toEqual([]);
       const start = Date.now();
@@ -90,12 +90,12 @@ describe.skipIf(!built)('passage-server (needs a build)', () => {
     const of = (...args: string[]) => end(args, variables);
     const { appId } = JSON.parse((await of('create-app', '--json')).output);
     const first = await of('rotate-key', appId);
-    const [, id, time = ''] = /^Published key (\w+)\. It signs from (\S+) on\./.exec(first.output) ?? [];
+    const [, id, time = ''] = /^Published key (\w+)\. It signs from (\S+)\./.exec(first.output) ?? [];
     expect(Date.parse(time) - Date.now()).toBeGreaterThan(9 * 60_000);
     const second = await of('keys', 'rotate', appId);
     expect(second.code).toBe(1);
     expect(second.output).toMatch(
-      new RegExp(`^passage-server: Key ${id} is published already .+ --yes, or wait\\n$`),
+      new RegExp(`^passage-server: Key ${id} is already published .+ --yes, or wait\\n$`),
     );
     expect((await of('rotate-key', appId, '--yes')).code).toBe(0);
     const now = await of('rotate-key', '--now', appId, '--json');
@@ -145,8 +145,8 @@ describe.skipIf(!built)('passage-server (needs a build)', () => {
     [['rotate-key'], 'the argument <app id> is missing'],
     [['rotate-key', ''], 'the argument <app id> is missing'],
     [['import', 'my-app'], 'the argument <file> is missing'],
-    [['backup', 'a.db', 'b.db'], 'an argument too many: "b.db"'],
-    [['start', '3000'], 'an argument too many: "3000"'],
+    [['backup', 'a.db', 'b.db'], 'unexpected argument "b.db"'],
+    [['start', '3000'], 'unexpected argument "3000"'],
     [['--port'], '"--port" needs a <port>'],
     [['apps', '--json=no'], '"--json" takes no value'],
     [['strat'], 'did you mean "start"?'],
@@ -188,7 +188,7 @@ describe.skipIf(!built)('passage-server (needs a build)', () => {
     [{ PASSAGE_BASE_URL: 'http://passage:3000' }, 'PASSAGE_BASE_URL must be an https URL'],
     [{ PASSAGE_BASE_URL: "'https://example.com'" }, 'PASSAGE_BASE_URL has quotes'],
     [{ PASSAGE_BASE_URL: 'https://example.com\r' }, 'PASSAGE_BASE_URL ends with a line break'],
-    [{ PASSAGE_BASE_URL: 'https://example.com ' }, 'PASSAGE_BASE_URL has blanks'],
+    [{ PASSAGE_BASE_URL: 'https://example.com ' }, 'PASSAGE_BASE_URL has spaces'],
     [{ DATABASE_URL: 'mysql://localhost/passage' }, 'DATABASE_URL must be'],
     [{ DATABASE_URL: '"postgres://localhost/passage"' }, 'DATABASE_URL has quotes'],
     [{ DATABASE_URL: '"postgres://localhost/passage' }, 'DATABASE_URL must be'],
@@ -198,7 +198,7 @@ describe.skipIf(!built)('passage-server (needs a build)', () => {
     [{ PORT: '0x50' }, 'PORT must be a number'],
     [{ PORT: '3000\r' }, 'PORT ends with a line break'],
     [{ HOST: '"0.0.0.0"' }, 'HOST has quotes'],
-    [{ HOST: '203.0.113.1', PORT: '0' }, 'HOST 203.0.113.1 is no address of this machine'],
+    [{ HOST: '203.0.113.1', PORT: '0' }, 'HOST 203.0.113.1 is not an address of this machine'],
     [{ LOG_LEVEL: 'loud' }, 'LOG_LEVEL must be'],
     [{ PASSAGE_ENUMERATION: 'Strict' }, 'PASSAGE_ENUMERATION must be one of passage, strict'],
     [{ PASSAGE_ALLOW_PRIVATE_HTTP: 'yes' }, 'PASSAGE_ALLOW_PRIVATE_HTTP must be true or false'],
@@ -296,7 +296,7 @@ describe.skipIf(!built)('passage-server (needs a build)', () => {
       });
     expect((await users(apiKey)).status).toBe(200);
     expect((await users(`${apiKey}b`)).status).toBe(401);
-    expect(server.output()).toContain('Made the first app.\nPASSAGE_APP_ID=my-app\n');
+    expect(server.output()).toContain('Created the first app.\nPASSAGE_APP_ID=my-app\n');
     expect(server.output()).not.toContain('PASSAGE_API_KEY');
     server.child.kill();
     await server.ended;

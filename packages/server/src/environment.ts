@@ -15,9 +15,9 @@ export interface Environment {
   /** Warnings about unknown variables, to log at startup. */
   warnings: readonly string[];
   /**
-   * App to make.
+   * App to create.
    *
-   * @param ids Whether it gets the ID and API key of the variables that back ends read, too.
+   * @param ids Whether to use `PASSAGE_APP_ID` and `PASSAGE_API_KEY`, which back ends read too.
    * @throws TypeError naming the variable that is wrong
    */
   app(ids: boolean): NewApp;
@@ -95,7 +95,7 @@ export function readEnvironment(variables: Variables, readFile: ReadFile): Envir
   const secret = readHidden(variables, 'PASSAGE_SECRET', readFile);
   if (!secret) {
     throw new TypeError(
-      'PASSAGE_SECRET or PASSAGE_SECRET_FILE must be set to 32 random bytes in base64. Make them once: openssl rand -base64 32',
+      'PASSAGE_SECRET or PASSAGE_SECRET_FILE must be set to 32 random bytes in base64. Create them once: openssl rand -base64 32',
     );
   }
   const baseUrl = variables.PASSAGE_BASE_URL;
@@ -147,14 +147,14 @@ export function readEnvironment(variables: Variables, readFile: ReadFile): Envir
   };
 }
 
-/** Env files that no shell reads keep quotes and blanks that a shell removes. */
+/** Env files that no shell reads keep quotes and spaces that a shell removes. */
 function checkClean(name: string, value = ''): void {
   if (/^(["'`]).*\1$|^“.*”$/s.test(value))
     throw new TypeError(`${name} has quotes around its value: remove them`);
   if (/[\r\n]$/.test(value)) {
     throw new TypeError(`${name} ends with a line break: remove it, and save env files with LF line ends`);
   }
-  if (value !== value.trim()) throw new TypeError(`${name} has blanks around its value: remove them`);
+  if (value !== value.trim()) throw new TypeError(`${name} has spaces around its value: remove them`);
   if (/\p{Cc}/u.test(value)) throw new TypeError(`${name} contains control characters: remove them`);
 }
 
@@ -234,7 +234,7 @@ export function readPort(text: string, name = 'PORT'): number {
   return port;
 }
 
-/** What is no number is refused with the rule of the option. */
+/** Text that is not a number becomes `NaN`, which the option rejects. */
 function readDays(text: string | undefined): number | undefined {
   if (!text) return undefined;
   return /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
@@ -245,7 +245,7 @@ function readLevel(level: string): string {
   throw new TypeError('LOG_LEVEL must be trace, debug, info, warn, error, fatal or silent');
 }
 
-/** Says which variable an option came from. */
+/** Names the variable instead of the option in errors. */
 function named<T>(names: Readonly<Record<string, string>>, make: () => T): T {
   try {
     return make();

@@ -138,7 +138,7 @@ describeStored('Scheduled work', (make) => {
     const busy = await maintain('1');
     expect(busy).toEqual(
       database.location.startsWith('postgres')
-        ? { code: 0, output: 'Another process does the scheduled work.\n' }
+        ? { code: 0, output: 'Another process runs the scheduled jobs.\n' }
         : { code: 1, output: expect.stringContaining('in use by another Passage server') },
     );
     await server.server.close();

@@ -15,11 +15,11 @@ export const appCommands = [
   }),
   command({
     names: ['apps create', 'create-app'],
-    summary: 'Make an app from PASSAGE_APP_NAME and PASSAGE_AUTH_ORIGIN, or from settings',
-    details: `PASSAGE_APP_ID and PASSAGE_API_KEY are ignored, because back ends of another app read them. ${settingsHelp}`,
+    summary: 'Create an app from PASSAGE_APP_NAME and PASSAGE_AUTH_ORIGIN, or from settings',
+    details: `Without --from-environment, PASSAGE_APP_ID and PASSAGE_API_KEY are ignored: they may belong to another app. ${settingsHelp}`,
     rest: 'setting=value',
     options: {
-      'from-environment': { summary: 'Make it with the ID PASSAGE_APP_ID and the key PASSAGE_API_KEY' },
+      'from-environment': { summary: 'Use PASSAGE_APP_ID and PASSAGE_API_KEY as ID and API key of the app' },
     },
     async run({ options, rest, environment, use, logger }) {
       const { options: given, app: readApp } = environment();
@@ -46,14 +46,14 @@ export const appCommands = [
   command({
     names: ['apps update'],
     summary: 'Change settings of an app',
-    details: `Settings left out keep their values. ${settingsHelp}`,
+    details: `Other settings keep their values. ${settingsHelp}`,
     positionals: ['app id'],
     rest: 'setting=value',
     async run({ args, rest, open }) {
       const { readSettings } = await import('./settings.ts');
       const settings = readSettings(rest);
       if (rest.length === 0)
-        throw new TypeError('Name a setting, for example authOrigin=https://www.example.com');
+        throw new TypeError('Give at least one setting, for example authOrigin=https://www.example.com');
       const app = await (await open()).apps.update(args['app id'], settings);
       const names = Object.keys(settings).filter((name) => Object.hasOwn(app, name));
       const rows = names.map((name) => [name, textOf(app[name as keyof typeof app])]);

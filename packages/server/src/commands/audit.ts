@@ -26,7 +26,7 @@ export const auditCommands = [
         summary: 'Only from this time on: 2026-01-31, 2026-01-31T12:00:00Z, or 7d ago',
       },
       until: { value: 'time', summary: 'Only before this time' },
-      limit: { value: 'count', summary: 'Most entries to list, up to 10000. Default is 50' },
+      limit: { value: 'count', summary: 'Maximum number of entries, up to 10000. Default is 50' },
     },
     async run({ args, options, openService }) {
       const now = Date.now();
@@ -58,7 +58,7 @@ function readTypes(text: string | undefined): readonly string[] | undefined {
   const types = auditedTypes.filter((type) => type.startsWith(text));
   if (text === '' || types.length === 0) {
     throw new TypeError(
-      `--type must be a type of the audit log or its beginning: ${suggest(text, auditedTypes)}`,
+      `--type must be a type of the audit log or the beginning of one: ${suggest(text, auditedTypes)}`,
     );
   }
   return types;

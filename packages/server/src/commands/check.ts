@@ -3,7 +3,7 @@ export interface Check {
   name: string;
   state: 'ok' | 'warn' | 'fail';
   text: string;
-  /** What to do. */
+  /** How to fix it. */
   cure?: string;
 }
 

@@ -39,16 +39,16 @@ async function checkPostgres({ db }: Service): Promise<Check[]> {
       'database',
       old ? 'fail' : 'ok',
       `PostgreSQL ${version}`,
-      old ? 'upgrade to 13 or later' : undefined,
+      old ? 'upgrade to PostgreSQL 13 or later' : undefined,
     ),
     skew > 2
       ? check(
           'clock',
           skew > 30 ? 'fail' : 'warn',
-          `differs from that of PostgreSQL by ${skew.toFixed(1)} seconds`,
-          'synchronize both by NTP',
+          `differs from the clock of PostgreSQL by ${skew.toFixed(1)} seconds`,
+          'synchronize both clocks by NTP',
         )
-      : check('clock', 'ok', 'agrees with that of PostgreSQL'),
+      : check('clock', 'ok', 'matches the clock of PostgreSQL'),
   ];
 }
 
@@ -57,11 +57,11 @@ async function checkFile({ db, options }: Service): Promise<Check[]> {
   const checks = [check('database', 'ok', `SQLite ${rows[0]?.version}`)];
   const { bavail, bsize } = await statfs(dirname(options.database));
   const free = (bavail * bsize) / gigabyte;
-  const text = `${free.toFixed(1)} GB free beside the database`;
+  const text = `${free.toFixed(1)} GB free on the disk of the database`;
   const state = free < 0.1 ? 'fail' : free < 1 ? 'warn' : 'ok';
   return [
     ...checks,
-    check('disk', state, text, state === 'ok' ? undefined : 'make room, or move the database'),
+    check('disk', state, text, state === 'ok' ? undefined : 'free up space, or move the database'),
   ];
 }
 
@@ -77,7 +77,7 @@ export async function checkKeyAge(service: Service): Promise<Check[]> {
       `signing key of ${appId}`,
       'warn',
       `is ${age} days old`,
-      `set PASSAGE_SIGNING_KEY_ROTATION=90, or: passage-server keys rotate ${appId}`,
+      `set PASSAGE_SIGNING_KEY_ROTATION=90, or run passage-server keys rotate ${appId}`,
     ),
   );
 }
@@ -87,7 +87,9 @@ export async function checkPublicUrl(service: Service): Promise<Check[]> {
   const { baseUrl } = service.options;
   const apps = await service.db.selectFrom('apps').select('id').orderBy('created_at').limit(20).execute();
   if (apps.length === 0) {
-    return [check('apps', 'warn', 'there is none', 'start the server once, or: passage-server apps create')];
+    return [
+      check('apps', 'warn', 'there are none', 'start the server once, or run passage-server apps create'),
+    ];
   }
   const reach = 'start the server, and check DNS, certificate and reverse proxy of PASSAGE_BASE_URL';
   const keys: Check[] = [];
@@ -123,8 +125,8 @@ async function checkKeys(service: Service, appId: string, reach: string): Promis
       : check(
           name,
           'fail',
-          'the public URL publishes others',
-          'it leads to a server with another database, or a cache in front keeps old keys',
+          'are not those at the public URL',
+          'make PASSAGE_BASE_URL lead to a server with this database, and clear caches in front of it',
         );
   } catch (error) {
     return failure(name, error, reach);
@@ -141,10 +143,10 @@ async function checkPage(url: string): Promise<Check> {
           'login page',
           'fail',
           `answers ${response.status}`,
-          'have the proxy pass /login on to the server',
+          'configure the proxy to forward /login to the server',
         );
   } catch (error) {
-    return failure('login page', error, 'have the proxy pass /login on to the server');
+    return failure('login page', error, 'configure the proxy to forward /login to the server');
   }
 }
 
@@ -156,20 +158,20 @@ async function checkWay({ secrets, clock, options: { baseUrl } }: Service): Prom
   // The server is older, or a cache is in front of it.
   if (!text) return [];
   const { connection = '', client = '', trusted, forwarded, read } = JSON.parse(text) as Seen;
-  const untold = 'so all visitors share its rate limits';
+  const untold = 'so all its visitors share one rate limit';
   if (!trusted) {
     const direct = forwarded === 0 && (isLoopback(new URL(baseUrl).hostname) || !isPrivateHost(connection));
     if (direct) return [];
-    const cure = `set PASSAGE_TRUSTED_PROXIES to ${connection}${forwarded ? '' : ', and have it send X-Forwarded-For'}`;
-    return [check('proxies', 'warn', `the one at ${connection} is not trusted, ${untold}`, cure)];
+    const cure = `set PASSAGE_TRUSTED_PROXIES to ${connection}${forwarded ? '' : ', and configure the proxy to send X-Forwarded-For'}`;
+    return [check('proxies', 'warn', `the proxy at ${connection} is not trusted, ${untold}`, cure)];
   }
   if (read === 0) {
-    const cure = 'have it send X-Forwarded-For';
-    return [check('proxies', 'warn', `the one at ${connection} does not name its clients, ${untold}`, cure)];
+    const cure = 'configure it to send X-Forwarded-For';
+    return [check('proxies', 'warn', `the proxy at ${connection} sends no X-Forwarded-For, ${untold}`, cure)];
   }
   if (read < forwarded && isPrivateHost(client)) {
     const cure = `add ${client} to PASSAGE_TRUSTED_PROXIES`;
-    return [check('proxies', 'warn', `a second one at ${client} is not trusted, ${untold}`, cure)];
+    return [check('proxies', 'warn', `a second proxy at ${client} is not trusted, ${untold}`, cure)];
   }
   return [check('proxies', 'ok', `this request came from ${client} through ${connection}`)];
 }
@@ -206,7 +208,14 @@ async function checkCertificate(baseUrl: string): Promise<Check[]> {
 async function checkMetrics(baseUrl: string): Promise<Check[]> {
   const response = await get(`${baseUrl}/metrics`).catch(() => undefined);
   if (response?.status !== 200) return [];
-  return [check('metrics', 'warn', 'are open at the public URL', 'refuse /metrics at your proxy')];
+  return [
+    check(
+      'metrics',
+      'warn',
+      'can be read by anyone at the public URL',
+      'block /metrics at the proxy, or set PASSAGE_METRICS_PORT',
+    ),
+  ];
 }
 
 function get(url: string, headers: Record<string, string> = {}): Promise<Response> {
@@ -219,7 +228,7 @@ export async function checkDelivery({ delivery }: PassageServerOptions): Promise
     return check(
       'delivery',
       'warn',
-      'codes and links are printed and reach nobody',
+      'is not configured, so codes and links are printed instead of sent',
       'set PASSAGE_SMTP_URL and PASSAGE_SMTP_FROM, or PASSAGE_WEBHOOK_URL and PASSAGE_WEBHOOK_SECRET',
     );
   }
@@ -228,7 +237,7 @@ export async function checkDelivery({ delivery }: PassageServerOptions): Promise
     return check(
       'delivery',
       'ok',
-      'answers; see whether mail arrives by: passage-server mail test <address>',
+      'answers; to see whether mail arrives, run passage-server mail test <address>',
     );
   } catch (error) {
     const { message } = error instanceof DeliveryError ? explain(error) : (error as Error);
@@ -242,7 +251,7 @@ export async function checkEventWebhook(options: PassageServerOptions): Promise<
   if (!eventWebhook) return [];
   const failed = await findFailure(eventWebhook);
   if (!failed) {
-    const text = 'answers; see whether it takes events by: passage-server webhooks test';
+    const text = 'answers; to see whether it accepts events, run passage-server webhooks test';
     return [check('event webhook', 'ok', text)];
   }
   return [check('event webhook', 'fail', `does not answer: ${answerOf(failed)}`, webhookCure)];

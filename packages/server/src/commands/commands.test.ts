@@ -188,7 +188,7 @@ describe.skipIf(!built)('commands (need a build)', () => {
         folder,
       );
       const url = `http://localhost:${await portOf(server)}`;
-      const own = /Metrics at port (\d+)/.exec(server.output())?.[1];
+      const own = /Metrics on port (\d+)/.exec(server.output())?.[1];
       expect((await fetch(`${url}/metrics`)).status).toBe(404);
       return { server, own, url };
     };
@@ -270,7 +270,7 @@ describe.skipIf(!built)('commands (need a build)', () => {
   it.each([
     [['users', 'show'], 'the argument <user> is missing'],
     [['users', 'show', ''], 'the argument <user> is missing'],
-    [['users', 'show', 'app', 'user', 'x'], 'an argument too many: "x"'],
+    [['users', 'show', 'app', 'user', 'x'], 'unexpected argument "x"'],
     [['users', 'sessions'], '"users" needs one of these commands'],
     [['devices', 'delete', 'ada'], 'the argument <device id> is missing'],
     [['users', 'link', 'ada', '--snd'], 'did you mean "send"?'],

@@ -113,7 +113,7 @@ describe.skipIf(!built)('users import of a CSV file (needs a build)', () => {
         3, 4, 5, 6, 7, 8, 10, 11, 12,
       ]);
       expect(wrong.output).toContain('Line 4 of the file "email_verified" is not valid');
-      expect(wrong.output).toContain('9 of 10 lines are wrong; no users were imported');
+      expect(wrong.output).toContain('9 of 10 lines are invalid; no users were imported');
       expect((await server.manage('GET', '/users')).body.total_users).toBe(0);
 
       const broken = await imported('id,email\nok1,ok1@example.com\nx,"y@example.com\n');

@@ -14,9 +14,9 @@ export const databaseCommands = [
   }),
   command({
     names: ['restore'],
-    summary: 'Replace a SQLite database by a backup; stop the server first',
+    summary: 'Replace the SQLite database with a backup; stop the server first',
     details:
-      'Sessions, codes and links end. The replaced database is kept beside it. If a check fails, nothing changes.',
+      'Ends all sessions, codes and links. The replaced database is kept in its folder. If a check fails, nothing changes',
     positionals: ['file'],
     async run({ args, environment }) {
       const { database, secret } = resolveOptions(environment().options);
@@ -32,34 +32,34 @@ export const databaseCommands = [
         await writeEntry(queries, Date.now(), entry);
       });
       const newest = held.newestEvent
-        ? `the newest event is of ${held.newestEvent.toISOString()}`
+        ? `the newest event is from ${held.newestEvent.toISOString()}`
         : 'no events';
-      const restored = `Restored: ${held.apps} apps, ${held.users} users, ${held.passkeys} passkeys; ${newest}. Sessions, codes and links are void.`;
+      const restored = `Restored: ${held.apps} apps, ${held.users} users, ${held.passkeys} passkeys; ${newest}. Ended all sessions, codes and links.`;
       const kept = held.replaced ? `\nThe replaced database is kept as ${held.replaced}` : '';
       return { text: restored + kept, data: held };
     },
   }),
   command({
     names: ['maintain'],
-    summary: 'Do the scheduled work once, if no server runs all the time',
+    summary: 'Run the scheduled jobs once, where no server runs all the time',
     details:
-      'A running server does this by itself. Run it from cron beside serverless functions: it deletes expired rows and rotates old signing keys',
+      'A running server does this by itself. With serverless functions, run it from cron: it deletes expired rows and rotates old signing keys',
     async run({ open }) {
       const { completed, failed } = await (await open('serve')).runScheduled();
       const lines = [
         ...completed.map((name) => `${name}: done`),
-        ...failed.map((name) => `${name}: failed, --verbose says why`),
+        ...failed.map((name) => `${name}: failed; repeat with --verbose to see why`),
       ];
-      const text = lines.join('\n') || 'Another process does the scheduled work.';
+      const text = lines.join('\n') || 'Another process runs the scheduled jobs.';
       return { text, data: { completed, failed }, failed: failed.length > 0 };
     },
   }),
   command({
     names: ['restored'],
-    summary: 'After pg_restore: void the sessions, codes and links of the backup',
+    summary: 'After pg_restore: end the sessions, codes and links of the backup',
     async run({ open }) {
       await (await open()).voidSecrets();
-      return { text: 'Sessions, codes and links of the backup are void.', data: {} };
+      return { text: 'Ended the sessions, codes and links of the backup.', data: {} };
     },
   }),
 ];

@@ -7,7 +7,7 @@ import { columns, command, type Result } from './command.ts';
 export const doctorCommands = [
   command({
     names: ['doctor'],
-    summary: 'Check configuration, database, public URL and delivery, and say what to do',
+    summary: 'Check configuration, database, public URL and delivery, and say how to fix problems',
     details: 'Run it with the environment of the server. It exits with 1 if a check fails',
     async run({ environment, openService }) {
       let known: Environment;
@@ -22,7 +22,7 @@ export const doctorCommands = [
       );
       try {
         const service = await openService();
-        checks.push(check('secret', 'ok', 'is that of the database'));
+        checks.push(check('secret', 'ok', 'matches the database'));
         checks.push(...(await checkDatabase(service)), ...(await checkKeyAge(service)));
         checks.push(...(await checkPublicUrl(service)));
       } catch (error) {
@@ -34,7 +34,7 @@ export const doctorCommands = [
   }),
   command({
     names: ['doctor token'],
-    summary: 'Explain which check an access token fails, and what to set where',
+    summary: 'Explain which check an access token fails, and how to fix it',
     details:
       'With -, the token is read from standard input, which other processes cannot see. It is never printed',
     positionals: ['jwt'],
@@ -58,14 +58,21 @@ function checkConfiguration({ options, warnings }: Environment): Check[] {
     check('configuration', 'ok', 'is complete'),
     ...warnings.map((text) => check('configuration', 'warn', text)),
     ...(local
-      ? [check('public URL', 'warn', 'is on this machine', 'set PASSAGE_BASE_URL before others use it')]
+      ? [
+          check(
+            'public URL',
+            'warn',
+            'is on this machine',
+            'set PASSAGE_BASE_URL to the URL that visitors will use',
+          ),
+        ]
       : []),
     ...(!local && trustedProxies.length === 0
       ? [
           check(
             'proxies',
             'warn',
-            'none is trusted, so behind one all visitors share its rate limits',
+            'none is trusted, so visitors behind a reverse proxy share one rate limit',
             'set PASSAGE_TRUSTED_PROXIES to the addresses of your reverse proxy',
           ),
         ]

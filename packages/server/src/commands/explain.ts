@@ -5,7 +5,7 @@ import { type App, issuerOf, type Service } from '../service.ts';
 import { findUser } from '../users/users.ts';
 import { type Check, check } from './check.ts';
 
-/** Runs the checks of an access token. For each that fails, it says what to set and where. The signature is never returned. */
+/** Checks an access token as a back end does, and says how to fix each check that fails. Never returns the signature. */
 export async function explainToken(service: Service, token: string): Promise<Check[]> {
   const read = decode(token);
   if ('state' in read) return [read];
@@ -14,7 +14,7 @@ export async function explainToken(service: Service, token: string): Promise<Che
   const appId = idOf(claims);
   const app = await requireApp(service, appId).catch(() => undefined);
   if (!app) {
-    const cure = 'the token is of another server, or the app was deleted: log in at this one';
+    const cure = 'the token is from another server, or the app was deleted; log in at this server';
     return [...checks, check('issuer', 'fail', `no app here has the ID ${quote(appId)}`, cure)];
   }
   return [
@@ -28,7 +28,7 @@ export async function explainToken(service: Service, token: string): Promise<Che
 
 function decode(token: string): { header: { alg?: string; kid?: string }; claims: JWTPayload } | Check {
   const broken = (text: string, cure: string) => check('form', 'fail', text, cure);
-  if (/^bearer\s/i.test(token)) return broken('begins with "Bearer"', 'pass the token alone');
+  if (/^bearer\s/i.test(token)) return broken('begins with "Bearer"', 'pass only the token');
   if (/^[\w-]{43}$/.test(token)) {
     return broken('looks like a refresh token', 'exchange it for an access token at POST /tokens');
   }
@@ -40,7 +40,7 @@ function decode(token: string): { header: { alg?: string; kid?: string }; claims
       claims: decodeJwt(token),
     };
   } catch {
-    return broken('has parts that are no JSON in base64url', 'copy the whole access token');
+    return broken('has parts that are not JSON in base64url', 'copy the whole access token');
   }
 }
 
@@ -51,7 +51,7 @@ function checkAlgorithm(alg = ''): Check {
         'algorithm',
         'fail',
         `is ${quote(alg)}`,
-        'Passage signs with RS256: this is another kind of token',
+        'pass an access token of Passage: those are signed with RS256',
       );
 }
 
@@ -64,11 +64,11 @@ function checkTimes({ clock }: Service, { exp, nbf, iat }: JWTPayload): Check[] 
           'expiry',
           'fail',
           exp === undefined ? 'is missing' : `was ${now - exp} seconds ago`,
-          'have the front end refresh it (sessionTimeoutLength sets the lifetime), or check the clock of this machine',
+          'refresh it in the front end (sessionTimeoutLength sets the lifetime), or check the clock of this machine',
         )
       : check('expiry', 'ok', `is in ${exp - now} seconds`),
     ...(begins > now || (iat ?? 0) > now + 5
-      ? [check('time', 'fail', 'begins in the future', 'synchronize the clocks of all machines by NTP')]
+      ? [check('time', 'fail', 'is not valid yet', 'synchronize the clocks of all machines by NTP')]
       : []),
   ];
 }
@@ -81,7 +81,7 @@ function idOf({ iss = '', aud = [] }: JWTPayload): string {
 function checkIssuer(service: Service, app: App, { iss = '' }: JWTPayload): Check {
   const expected = issuerOf(service, app.id);
   if (iss === expected) return check('issuer', 'ok', expected);
-  const cure = `PASSAGE_BASE_URL of the server and of the back end must both be the URL that browsers use. Here it makes ${expected}`;
+  const cure = `set PASSAGE_BASE_URL of the server and of the back end to the URL that browsers use; this server expects ${expected}`;
   return check('issuer', 'fail', `is ${quote(iss)}`, cure);
 }
 
@@ -91,8 +91,8 @@ function checkAudience(app: App, { aud = [] }: JWTPayload): Check {
     : check(
         'audience',
         'fail',
-        `lacks the app ${app.id}`,
-        'set PASSAGE_APP_ID of the back end to the app that logs in',
+        `does not contain the app ${app.id}`,
+        'set PASSAGE_APP_ID of the back end to the ID of the app that the user logs in to',
       );
 }
 
@@ -103,29 +103,35 @@ async function checkSignature(service: Service, app: App, token: string, kid = '
       'key',
       'fail',
       `${quote(kid)} is not published here`,
-      'it was revoked, or another database signed: log in again, and see that all servers share one database',
+      'it was revoked, or a server with another database signed the token; log in again, and connect all servers to one database',
     );
   }
   try {
     await compactVerify(token, await importJWK(key, 'RS256'), { algorithms: ['RS256'] });
-    return check('signature', 'ok', 'is that of a published key');
+    return check('signature', 'ok', 'matches a published key');
   } catch {
-    return check('signature', 'fail', 'is not that of the key it names', 'the token was altered or cut off');
+    return check(
+      'signature',
+      'fail',
+      'does not match the key it names',
+      'copy the whole token: it was altered or truncated',
+    );
   }
 }
 
 async function checkUser(service: Service, app: App, { sub = '', sid }: JWTPayload): Promise<Check[]> {
   const user = await findUser(service.db, app.id, sub);
-  if (!user) return [check('user', 'fail', 'does not exist', 'the user was deleted')];
+  if (!user) return [check('user', 'fail', 'does not exist', 'log in as another user: this one was deleted')];
   if (user.status !== 'active') {
-    return [check('user', 'fail', `is ${user.status}`, `passage-server users activate ${app.id} ${user.id}`)];
+    return [
+      check('user', 'fail', `is ${user.status}`, `run passage-server users activate ${app.id} ${user.id}`),
+    ];
   }
   const session = await findLiveSession(service, service.db, app, sub, String(sid ?? ''));
-  const ended =
-    'the user logged out, or the session was ended: the token reads until it expires and changes nothing';
+  const ended = 'log in again to change anything; until it expires, the token can still read';
   return [
     check('user', 'ok', `${user.id} is active`),
-    session ? check('session', 'ok', 'is live') : check('session', 'warn', 'has ended', ended),
+    session ? check('session', 'ok', 'is active') : check('session', 'warn', 'has ended', ended),
   ];
 }
 

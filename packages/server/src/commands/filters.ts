@@ -58,7 +58,7 @@ export async function readUsers(
   const ids = (await users.execute()).map(({ id }) => id);
   if (ids.length === 0) {
     throw new Error(
-      'No user has this address now: give the ID of a user who was deleted or has another address',
+      'No user has this address now: give the user ID if the user was deleted or changed the address',
     );
   }
   return ids;

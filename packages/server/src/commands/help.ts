@@ -4,7 +4,7 @@ import { commands } from './commands.ts';
 /** Options that every command takes. */
 export const commonOptions: Readonly<Record<string, Option>> = {
   json: { summary: 'Print JSON for scripts' },
-  verbose: { summary: 'Print the log as well, to standard error' },
+  verbose: { summary: 'Also print the log, to standard error' },
   help: { summary: 'Print this help' },
   version: { summary: 'Print the version' },
 };

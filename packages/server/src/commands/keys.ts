@@ -3,8 +3,8 @@ import { columns, command, yes } from './command.ts';
 export const keyCommands = [
   command({
     names: ['api-keys create', 'create-key'],
-    summary: 'Make another API key',
-    details: 'The key is shown only here',
+    summary: 'Create another API key',
+    details: 'The key is shown only once',
     positionals: ['app id'],
     options: { name: { value: 'name', summary: 'Name in the list. Default is "API key"' } },
     async run({ args, options, open }) {
@@ -43,7 +43,7 @@ export const keyCommands = [
   }),
   command({
     names: ['keys list'],
-    summary: 'List signing keys that are published',
+    summary: 'List the published signing keys',
     positionals: ['[app id]'],
     async run({ open, openApp }) {
       const { id } = (await openApp()).app;
@@ -64,16 +64,18 @@ export const keyCommands = [
     options: yes,
     async run({ args, open, confirm }) {
       const { apps } = await open();
-      await confirm(`Drop the signing key ${args['key id']} with every access token that it signed?`);
+      await confirm(
+        `Delete the signing key ${args['key id']}, and invalidate all access tokens that it signed?`,
+      );
       await apps.revokeSigningKey(args['app id'], args['key id']);
-      return { text: `Dropped the signing key ${args['key id']}.`, data: { id: args['key id'] } };
+      return { text: `Deleted the signing key ${args['key id']}.`, data: { id: args['key id'] } };
     },
   }),
   command({
     names: ['keys rotate', 'rotate-key'],
     summary: 'Publish a new signing key, which signs ten minutes later',
     details:
-      'Access tokens stay valid. After a leak, --now deletes the old keys: all access tokens become invalid at once.',
+      'Access tokens stay valid. After a leak, --now deletes the old keys: all access tokens become invalid at once',
     positionals: ['app id'],
     options: {
       now: { summary: 'Delete the old keys and sign with the new one at once' },
@@ -85,27 +87,27 @@ export const keyCommands = [
       const waiting = (await apps.listSigningKeys(appId)).find(({ signsAt }) => signsAt > new Date());
       if (waiting && !immediately) {
         await confirm(
-          `Key ${waiting.id} is published already and signs from ${waiting.signsAt.toISOString()} on. Publish another one?`,
+          `Key ${waiting.id} is already published and signs from ${waiting.signsAt.toISOString()}. Publish another one?`,
           ', or wait',
         );
       }
       const { id, signsAt } = await apps.rotateSigningKey(appId, { immediately });
       const text = immediately
-        ? `Key ${id} signs from now on. The old keys are gone: all access tokens of ${appId} are void.`
-        : `Published key ${id}. It signs from ${signsAt.toISOString()} on. The old keys stay published until their last token has expired.`;
+        ? `Key ${id} signs from now on. The old keys are deleted: all access tokens of ${appId} are invalid.`
+        : `Published key ${id}. It signs from ${signsAt.toISOString()}. The old keys stay published until their last token has expired.`;
       return { text, data: { id, signsAt } };
     },
   }),
   command({
     names: ['secret rotate', 'rotate-secret'],
     summary: 'Encrypt the signing keys with PASSAGE_NEXT_SECRET',
-    details: 'Stop every server first. Sessions, codes and links end; passkeys and API keys stay.',
+    details: 'Stop all servers first. Ends all sessions, codes and links. Passkeys and API keys stay valid',
     async run({ environment, open }) {
       const next = environment().nextSecret();
       // A running server would keep using the old secret.
       const count = await (await open('serve')).rotateSecret(next);
       return {
-        text: `${count} keys encrypted with the new secret. Start with it from now on.`,
+        text: `Encrypted ${count} signing keys with the new secret. Set PASSAGE_SECRET to it before the next start.`,
         data: { signingKeys: count },
       };
     },

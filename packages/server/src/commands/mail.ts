@@ -36,17 +36,17 @@ export const mailCommands = [
   }),
 ];
 
-/** What to do, if the error's text does not say it. */
+/** How to fix a failure, if the error text does not say it. */
 const cures: Partial<Readonly<Record<DeliveryFailure, string>>> = {
   unreachable: 'check host, port and firewall of PASSAGE_SMTP_URL or PASSAGE_WEBHOOK_URL',
   unavailable: 'try again later, and see the log of the mail server or webhook',
   timeout: 'check host, port and firewall of PASSAGE_SMTP_URL or PASSAGE_WEBHOOK_URL',
-  credentials: 'check user and password in PASSAGE_SMTP_URL, percent-encoded',
+  credentials: 'check user and password in PASSAGE_SMTP_URL; special characters must be percent-encoded',
   rejected: 'check that the mail server may send for PASSAGE_SMTP_FROM, or the log of the webhook',
   channel: 'text messages need PASSAGE_WEBHOOK_URL',
 };
 
-/** Says what to do about a message that could not be handed over. */
+/** Adds to an error of the delivery how to fix it. */
 export function explain({ message, failure, status }: DeliveryError): Error {
   const answer = status === undefined ? '' : ` (status ${status})`;
   const cure = cures[failure];

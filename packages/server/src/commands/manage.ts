@@ -82,9 +82,9 @@ async function requireOwn(service: Service, id: string): Promise<App> {
 
 async function findOnly({ db }: Service): Promise<string> {
   const [only, another] = await db.selectFrom('apps').select('id').limit(2).execute();
-  if (!only) throw new Error('There is no app: make one with passage-server apps create');
+  if (!only) throw new Error('There is no app: create one with passage-server apps create');
   if (another)
-    throw new Error('There are several apps: give the app ID first (passage-server apps list shows them)');
+    throw new Error('There are several apps: give the app ID first (see passage-server apps list)');
   return only.id;
 }
 
@@ -92,5 +92,5 @@ function read(schema: z.ZodType, value: object): unknown {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const [issue] = result.error.issues;
-  throw new TypeError(`"${issue?.path.join('.')}" is not valid: ${issue?.message}`);
+  throw new TypeError(`"${issue?.path.join('.')}" is invalid: ${issue?.message}`);
 }

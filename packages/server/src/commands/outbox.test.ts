@@ -38,10 +38,10 @@ describe.skipIf(!built)('outbox (needs a build)', () => {
         });
         expect(response.status).toBeLessThan(300);
       };
-      expect(await outbox([])).toEqual({ code: 0, output: 'No messages are kept.\n' });
+      expect(await outbox([])).toEqual({ code: 0, output: 'No messages.\n' });
       expect(await outbox(['--latest'])).toMatchObject({
         code: 1,
-        output: expect.stringContaining('No code'),
+        output: expect.stringContaining('no code or link'),
       });
       await send('/register/otp', 'ada@example.com');
       await send('/register/magic-link', 'bob@example.com');
@@ -70,7 +70,7 @@ describe.skipIf(!built)('outbox (needs a build)', () => {
       for (let count = 0; count < 104; count++) await send('/login/otp', 'ada@example.com');
       expect(await rows()).toHaveLength(100);
       await sql`update outbox set expires_at = 1`.execute(storage.db);
-      expect((await outbox([])).output).toBe('No messages are kept.\n');
+      expect((await outbox([])).output).toBe('No messages.\n');
       await send('/login/otp', 'ada@example.com');
       expect(await rows()).toHaveLength(1);
       server.child.kill();

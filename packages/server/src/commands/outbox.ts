@@ -5,9 +5,9 @@ import { columns, command } from './command.ts';
 export const outboxCommands = [
   command({
     names: ['outbox'],
-    summary: 'Show codes and links that a server without a delivery printed, for development',
+    summary: 'For development: show the codes and links that a server without delivery printed',
     details:
-      'A server started by this command with neither SMTP nor webhook keeps its last 100 messages in the database, encrypted, for a day or until the code or link expires',
+      'With neither SMTP nor webhook, passage-server start keeps its last 100 messages in the database, encrypted, for a day or until the code or link expires',
     positionals: ['[app id]'],
     options: {
       latest: { summary: 'Print only the code or link of the last message' },
@@ -16,7 +16,7 @@ export const outboxCommands = [
     async run({ options, environment, openApp }) {
       if (environment().options.delivery) {
         throw new Error(
-          'Messages leave by SMTP or webhook, and none are kept: unset PASSAGE_SMTP_URL or PASSAGE_WEBHOOK_URL to keep them here during development',
+          'Messages are sent by SMTP or webhook and not kept: unset PASSAGE_SMTP_URL or PASSAGE_WEBHOOK_URL to keep them during development',
         );
       }
       const { service, app } = await openApp();
@@ -26,7 +26,7 @@ export const outboxCommands = [
       const messages = (await listStored(service, app.id)).filter((one) => !address || one.to === address);
       if (!options.latest) return { text: describe(messages), data: messages };
       const last = messages.findLast(secretOf);
-      if (!last) throw new Error('No code or link is kept, or it has expired: request one');
+      if (!last) throw new Error('There is no code or link, or it has expired: request one');
       return { text: secretOf(last) ?? '', data: last };
     },
   }),
@@ -37,7 +37,7 @@ function secretOf({ code, url }: OutboxMessage): string | undefined {
 }
 
 function describe(messages: readonly OutboxMessage[]): string {
-  if (messages.length === 0) return 'No messages are kept.';
+  if (messages.length === 0) return 'No messages.';
   // Times are stored as text.
   return columns(messages.map((one) => [`${one.sentAt}`, one.kind, one.to, secretOf(one) ?? one.subject]));
 }

@@ -141,14 +141,14 @@ function readPositionals(command: Command, given: readonly string[]) {
   if (missing !== undefined) throw new UsageError(wrong(command, `the argument <${missing}> is missing`));
   const rest = given.slice(wanted.length);
   if (rest.length > 0 && !command.rest) {
-    throw new UsageError(wrong(command, `there is an argument too many: "${rest[0]}"`));
+    throw new UsageError(wrong(command, `unexpected argument "${rest[0]}"`));
   }
   const args = Object.fromEntries(wanted.map((name, index) => [name, given[index] ?? '']));
   return { args: { ...(only && { '[app id]': '' }), ...args } as Readonly<Record<string, string>>, rest };
 }
 
 function wrong(command: Command, text: string): string {
-  return `${command.names[0]}: ${text}\n\n${usageOf(command)}\npassage-server ${command.names[0]} --help says more.`;
+  return `${command.names[0]}: ${text}\n\n${usageOf(command)}\nFor more: passage-server ${command.names[0]} --help`;
 }
 
 function once<T>(make: () => T): () => T {
@@ -186,7 +186,7 @@ function requireDatabase({ options: { database = '.passage/passage.db' } }: Envi
 async function confirm(question: string, yes: boolean, otherwise = ''): Promise<void> {
   if (yes) return;
   if (!process.stdin.isTTY || !process.stderr.isTTY) {
-    throw new Error(`${question} Repeat the command with --yes${otherwise}`);
+    throw new Error(`${question} To confirm, repeat the command with --yes${otherwise}`);
   }
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   const answer = await terminal.question(`${question} [y/N] `);

@@ -11,7 +11,7 @@ export function readSettings(args: readonly string[]): Record<string, unknown> {
   const settings: Record<string, unknown> = {};
   for (const arg of args) {
     const [, name = '', value = ''] = /^([\w.]+)=(.*)$/s.exec(arg) ?? [];
-    if (!name) throw new TypeError(`"${arg}" must be a setting and its value, for example name=Shop`);
+    if (!name) throw new TypeError(`"${arg}" must have the form setting=value, for example name=Shop`);
     const path = name.split('.');
     assign(settings, path, readValue(kindOf(path), value));
   }

@@ -11,13 +11,13 @@ export const startCommands = [
   command({
     names: ['start'],
     summary: 'Start the server (default)',
-    details: 'The first start creates an app and prints its ID and API key, once.',
+    details: 'The first start creates an app, and prints its ID and API key once',
     options: {
       port: {
         value: 'port',
-        summary: 'Port to listen on, 0 for any free one. Default is PORT, else 3000',
+        summary: 'Port to listen on; 0 for any free port. Default is PORT, or 3000 without it',
       },
-      host: { value: 'host', summary: 'Address to listen on. Default is HOST, else every address' },
+      host: { value: 'host', summary: 'Address to listen on. Default is HOST, or all addresses without it' },
     },
     async run({ options, environment, logger }) {
       const { listen, metricsPort, warnings, ...rest } = environment();
@@ -48,14 +48,14 @@ export const startCommands = [
       }
       serve(server);
       closeOnSignals(service, closeListeners, server);
-      // The operator who set the key has it, and output of containers is kept as a log.
+      // An operator who set the key knows it, and the output of containers is kept as a log.
       const apiKey = app.apiKey ? undefined : server.created?.apiKey;
       const created = server.created && { appId: server.created.appId, apiKey };
-      const keep = apiKey ? ' Keep its key: it is not shown again.' : '';
+      const keep = apiKey ? ' Save its API key: it is not shown again.' : '';
       const key = apiKey ? `PASSAGE_API_KEY=${apiKey}\n` : '';
-      const made = created ? `Made the first app.${keep}\nPASSAGE_APP_ID=${created.appId}\n${key}` : '';
+      const made = created ? `Created the first app.${keep}\nPASSAGE_APP_ID=${created.appId}\n${key}` : '';
       return {
-        text: `${made}${listeners[1] ? `Metrics at port ${listeners[1].port}\n` : ''}Passage server on port ${listener.port}, for ${rest.options.baseUrl}`,
+        text: `${made}${listeners[1] ? `Metrics on port ${listeners[1].port}\n` : ''}Passage server on port ${listener.port}, for ${rest.options.baseUrl}`,
         data: { metricsPort: listeners[1]?.port, port: listener.port, url: rest.options.baseUrl, created },
       };
     },
@@ -99,13 +99,13 @@ async function reserve(options: ResolvedOptions, port: number, host: string | un
 
 const causes: Readonly<Record<string, (port: number, host: string | undefined, name: string) => string>> = {
   EADDRINUSE: (port, _, name) =>
-    `The port ${port} is in use: set ${name} to another one, or stop the process using it`,
-  EACCES: (port, _, name) => `The port ${port} needs more rights: set ${name} to one above 1023`,
-  EADDRNOTAVAIL: (_, host) => `HOST ${host} is no address of this machine: set it to one, or leave it out`,
+    `The port ${port} is in use: set ${name} to another port, or stop the process using it`,
+  EACCES: (port, _, name) => `The port ${port} needs more privileges: set ${name} to a port above 1023`,
+  EADDRNOTAVAIL: (_, host) => `HOST ${host} is not an address of this machine: set it to one, or unset it`,
   ENOTFOUND: (_, host) =>
-    `HOST ${host} cannot be found: set it to an address of this machine, or leave it out`,
+    `HOST ${host} cannot be resolved: set it to an address of this machine, or unset it`,
   EAI_AGAIN: (_, host) =>
-    `HOST ${host} cannot be found: set it to an address of this machine, or leave it out`,
+    `HOST ${host} cannot be resolved: set it to an address of this machine, or unset it`,
 };
 
 function explain(error: NodeJS.ErrnoException, port: number, host: string | undefined, name = 'PORT'): Error {
@@ -121,7 +121,7 @@ function closeOnSignals(
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, async () => {
       try {
-        // From now on `/readyz` says so, while the port still takes requests.
+        // From now on `/readyz` answers 503, while the port still accepts requests.
         closing.abort(Date.now());
         await closeListeners();
         await server.close();

@@ -7,13 +7,13 @@ export const tokenCommands = [
     names: ['token'],
     summary: 'For development: log a user in and print the access token',
     details:
-      'To try a route: curl -H "Authorization: Bearer $(passage-server token ada@example.com)" …. Makes the user if there is none. Works only if PASSAGE_BASE_URL is on this machine',
+      'To try a route: curl -H "Authorization: Bearer $(passage-server token ada@example.com)" …. Creates the user if there is none. Works only if PASSAGE_BASE_URL is on this machine',
     positionals: ['[app id]', 'email'],
     async run({ args, environment, openApp }) {
       const { baseUrl = '' } = environment().options;
       if (!isLoopback(new URL(baseUrl).hostname)) {
         throw new Error(
-          'Tokens are made only if PASSAGE_BASE_URL is on this machine, such as http://localhost:3000: use "users link" to let a user in',
+          'PASSAGE_BASE_URL must be on this machine, such as http://localhost:3000. To let a user in elsewhere, use "users link"',
         );
       }
       const managed = await openApp();

@@ -86,7 +86,7 @@ describe.skipIf(!built)('users export and import (need a build)', () => {
       const refused = await of(1, 'users', 'import', next.appId, wrong);
       expect(refused.code).toBe(1);
       expect(refused.output).toMatch(
-        /Line 2 of the file must be one JSON object; Line 3 .+2 of 3 lines are wrong/,
+        /Line 2 of the file must be one JSON object; Line 3 .+2 of 3 lines are invalid/,
       );
       expect((await next.manage('GET', '/users/n1')).status).toBe(404);
       writeFileSync(wrong, '{"id":"n1","email":"n1@example.com"}\n{"id":"n2","email":"ada@example.com"}\n');

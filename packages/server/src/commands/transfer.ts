@@ -41,8 +41,11 @@ export const transferCommands = [
       'A file whose name ends in .csv is read as CSV; its first line names the columns. Other files are read as JSON, one record per line. Every line is checked before anything is written. Users whose ID exists stay unchanged, so an interrupted import can be repeated. Metadata fields must be in the app’s userMetadataSchema',
     positionals: ['app id', 'file'],
     options: {
-      'dry-run': { summary: 'Only check the lines' },
-      format: { value: 'format', summary: 'csv or jsonl, if the name of the file does not say' },
+      'dry-run': { summary: 'Check the file without importing it' },
+      format: {
+        value: 'format',
+        summary: 'csv or jsonl. Default is csv if the file name ends in .csv, else jsonl',
+      },
     },
     async run({ args, options, openApp }) {
       const format = options.format ?? (/\.csv$/i.test(args.file) ? 'csv' : 'jsonl');
@@ -92,7 +95,9 @@ async function checkFile(service: Service, app: App, records: AsyncIterable<File
     tell('checked', total);
   }
   if (wrong > 0) {
-    throw new TypeError(`${faults.join('; ')}. ${wrong} of ${total} lines are wrong; no users were imported`);
+    throw new TypeError(
+      `${faults.join('; ')}. ${wrong} of ${total} lines are invalid; no users were imported`,
+    );
   }
   return total;
 }

@@ -2,7 +2,7 @@ import { columns, command, yes } from './command.ts';
 import type { ListedUser, ShownLink, ShownUser } from './manage.ts';
 
 const whom = ['[app id]', 'user'] as const;
-const userHelp = 'The user is named by ID, email address or phone number';
+const userHelp = 'Name the user by ID, email address or phone number';
 
 const changes = {
   email: { value: 'address', summary: 'Email address; a new one is not verified' },
@@ -56,7 +56,7 @@ export const userCommands = [
   }),
   command({
     names: ['users create'],
-    summary: 'Make a user, who is pending until the first login',
+    summary: 'Create a user, who is pending until the first login',
     positionals: ['[app id]'],
     options: changes,
     async run({ options, openApp }) {
@@ -86,7 +86,7 @@ export const userCommands = [
       summary:
         verb === 'activate'
           ? 'Let a user log in again'
-          : 'Keep a user from logging in, and end their sessions',
+          : 'Prevent a user from logging in, and end their sessions',
       details: userHelp,
       positionals: whom,
       async run({ args, openApp }) {
@@ -113,8 +113,8 @@ export const userCommands = [
   }),
   command({
     names: ['users link'],
-    summary: 'Make a login link that works once, for somebody who lost every passkey',
-    details: `Whoever holds the link is the user: hand it only to somebody whose identity you checked. ${userHelp}`,
+    summary: 'Create a login link that works once, for a user who lost every passkey',
+    details: `Whoever holds the link is the user: give it only to someone whose identity you checked. ${userHelp}`,
     positionals: whom,
     options: {
       send: { summary: 'Send the link to the user instead of printing it' },
@@ -151,7 +151,7 @@ export const userCommands = [
 ];
 
 export const noDelivery =
-  'Nothing delivers messages: set PASSAGE_SMTP_URL and PASSAGE_SMTP_FROM, or PASSAGE_WEBHOOK_URL and PASSAGE_WEBHOOK_SECRET';
+  'No delivery is configured: set PASSAGE_SMTP_URL and PASSAGE_SMTP_FROM, or PASSAGE_WEBHOOK_URL and PASSAGE_WEBHOOK_SECRET';
 
 function readMinutes(text: string): number {
   const minutes = /^\d{1,5}$/.test(text) ? Number(text) : 0;
@@ -173,7 +173,7 @@ function readObject(text: string): object {
     const value = JSON.parse(text);
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
   } catch {
-    // Told below, as what is JSON and no object.
+    // Reported below, like JSON that is not an object.
   }
   throw new TypeError(`--metadata must be a JSON object, for example '{"plan":"pro"}'`);
 }

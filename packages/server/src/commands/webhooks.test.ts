@@ -78,8 +78,8 @@ describe.skipIf(!built)('webhooks (needs a build)', () => {
   it.each([
     [['list', '--state', 'lost'], '--state must be waiting, sent or failed'],
     [['list', '--type', 'user.craeted'], 'did you mean "user.created"?'],
-    [['resend'], 'Give event IDs, or --failed for all failed events'],
-    [['resend', 'evt_1', '--failed'], 'Give event IDs, or --failed for all failed events'],
+    [['resend'], 'see passage-server webhooks list'],
+    [['resend', 'evt_1', '--failed'], 'see passage-server webhooks list'],
   ])(
     'refuses %j and says what to do',
     async (args, message) => {

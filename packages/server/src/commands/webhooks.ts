@@ -21,7 +21,7 @@ export const webhookCommands = [
       state: { value: 'state', summary: 'Only waiting, sent or failed events' },
       user: { value: 'user', summary: 'Only events of a user: ID, or current email address or phone number' },
       type: { value: 'type', summary: 'Only this type, or types that begin with it, such as user' },
-      limit: { value: 'count', summary: 'Most events to list, up to 10000. Default is 50' },
+      limit: { value: 'count', summary: 'Maximum number of events, up to 10000. Default is 50' },
     },
     async run({ args, options, openService }) {
       const appId = args['[app id]'] || undefined;
@@ -45,16 +45,17 @@ export const webhookCommands = [
   command({
     names: ['webhooks resend'],
     summary: 'Send events again: by ID, or all failed ones',
-    details: 'A running server sends them within a second; otherwise the next start does',
+    details:
+      'A running server sends them within a second. If none is running, they are sent at the next start',
     rest: 'event id',
     options: {
-      failed: { summary: 'All failed events' },
+      failed: { summary: 'Send all failed events' },
       app: { value: 'app id', summary: 'With --failed: only events of this app' },
     },
     async run({ rest, options, openService }) {
       if ((rest.length === 0) === (options.failed !== true)) {
         throw new TypeError(
-          'Give event IDs, or --failed for all failed events (passage-server webhooks list)',
+          'Give event IDs (see passage-server webhooks list), or --failed for all failed events',
         );
       }
       const service = await openService();
@@ -63,7 +64,7 @@ export const webhookCommands = [
       if (options.failed) count = await resend(service, { appId: options.app });
       for (const id of rest) {
         const found = await resend(service, { id });
-        if (found === 0) throw new Error(`No event has the ID ${id}: passage-server webhooks list`);
+        if (found === 0) throw new Error(`No event has the ID ${id}: see passage-server webhooks list`);
         count += found;
       }
       return { text: `${count} events will be sent again.`, data: { events: count } };
@@ -77,7 +78,7 @@ export const webhookCommands = [
       const { eventWebhook } = resolveOptions(environment().options);
       if (!eventWebhook) {
         throw new Error(
-          'There is no event webhook: set PASSAGE_EVENT_WEBHOOK_URL and PASSAGE_EVENT_WEBHOOK_SECRET',
+          'No event webhook is configured: set PASSAGE_EVENT_WEBHOOK_URL and PASSAGE_EVENT_WEBHOOK_SECRET',
         );
       }
       const { postSigned } = await import('../delivery/signed.ts');
@@ -95,7 +96,9 @@ function readTypes(text: string | undefined, known: readonly string[]): readonly
   if (text === undefined) return undefined;
   const types = known.filter((type) => type.startsWith(text));
   if (text !== '' && types.length > 0) return types;
-  throw new TypeError(`--type must be an event of the webhook or its beginning: ${suggest(text, known)}`);
+  throw new TypeError(
+    `--type must be an event of the webhook or the beginning of one: ${suggest(text, known)}`,
+  );
 }
 
 function show(row: WebhookRow) {

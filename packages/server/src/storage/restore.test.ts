@@ -93,7 +93,7 @@ describe.skipIf(!built)('Backup and restore of a server that is written to (need
 
         const { code, output } = await finish('restore', backup);
         expect(output).toMatch(
-          /^Restored: 1 apps, \d+ users, 0 passkeys; .*\. Sessions, codes and links are void\.\n/,
+          /^Restored: 1 apps, \d+ users, 0 passkeys; .*\. Ended all sessions, codes and links\.\n/,
         );
         expect(code).toBe(0);
         expect(beside()).toEqual([]);
