@@ -59,7 +59,7 @@ export function createApi(options: ResolvedOptions): CallApi {
     const timeLeft = () => end - performance.now();
     const send = createFetch({
       // Not ofetch's copies of the headers: making them for each call takes as long as all else it does.
-      fetch: (input, { method, body, signal } = {}) =>
+      fetch: (input, { method = 'GET', body = null, signal = null } = {}) =>
         fetch(
           input,
           { method, body, signal, headers: body ? headersOfBody : headers },
