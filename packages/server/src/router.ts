@@ -43,7 +43,7 @@ export const managementRoutes: readonly Route[] = [
 
 type Http = (request: Request, environment: HttpEnvironment['Bindings']) => Promise<Answer>;
 
-/** Builds the app: everything but the listener. Paths are those below the base path. */
+/** Builds the app: everything except the listener. Paths are relative to the base path. */
 export function createHttp(service: Service, clients: ClientReader): Http {
   const router = createHttpRouter();
   addCors(router);

@@ -9,7 +9,7 @@ interface Job {
   name: string;
   /** Time between two starts, in milliseconds. */
   every: number;
-  /** Does the work. It may be interrupted at any time, and another process may start it before it ends here. It ends early when the signal aborts. */
+  /** Does the work. It may be interrupted at any time, and another process may start it before it ends here. When the signal aborts, it ends early. */
   work(service: Service, signal: AbortSignal): Promise<void>;
 }
 

@@ -63,10 +63,10 @@ export interface PassageServer {
    */
   rotateSecret(secret: string): Promise<number>;
   /**
-   * Does the scheduled work that is due, such as deleting what has expired, and posts what waits for the event webhook. The server calls it by itself, on PostgreSQL in one process at
-   * a time. Call it where timers do not run between requests, as on function platforms: every ten minutes, for example.
+   * Runs the scheduled jobs that are due, such as deleting expired rows, and sends waiting events to the event webhook. The server does this by itself, on
+   * PostgreSQL in one process at a time. Call it where timers do not run between requests, as on function platforms, for example every ten minutes.
    *
-   * @returns Names of the jobs that ran: none if another process does this work at present.
+   * @returns Names of the jobs that ran: none if another process runs them.
    * @throws Error if the database does not answer
    */
   runScheduled(): Promise<ScheduledRun>;
@@ -88,8 +88,8 @@ export async function createPassageServer(options: PassageServerOptions): Promis
 /**
  * Like `createPassageServer`, for commands too.
  *
- * @param use Whether it may work beside a server (`visit`).
- * @param firstApp Whether to make an app if there is none.
+ * @param use `visit` to work beside a running server, `serve` to run one.
+ * @param firstApp Whether to create an app if there is none.
  * @param actor Who is recorded for work without a request.
  * @param storeOutbox Whether messages of the default delivery are also kept in the database.
  * @internal
@@ -166,7 +166,7 @@ function assemble(
     environment: HttpEnvironment['Bindings'],
   ): Promise<Answer> => {
     const [pathname = ''] = path.split('?', 1);
-    // Nothing has normalized the path of a request of `node:http`.
+    // `node:http` does not normalize paths.
     if (!pathname.startsWith('/') || !isPlainPath(pathname)) return new WireError('not_found').toAnswer();
     const below = pathname === basePath || pathname.startsWith(`${basePath}/`);
     const related = pathname === relatedOriginsPath;
@@ -244,7 +244,7 @@ function assemble(
     close() {
       closing ??= (async () => {
         service.closing.abort(Date.now());
-        // A command may have begun to close before.
+        // A command may have begun to close the server before.
         const deadline = service.closing.signal.reason + patience;
         // Events that are not posted stay in the database.
         const stopped = sender?.stop();
@@ -262,12 +262,12 @@ function assemble(
 /** Paths of the server after a proxy has removed the prefix. */
 const topLevel = /^\/(?:(?:auth|api)\/v1\/|(?:login|livez|readyz|metrics)$)/;
 const strippedPrefix =
-  'A request without the path of "baseUrl" would exist with it: the proxy in front of the server must not strip the prefix';
+  'A request lacks the path of "baseUrl": configure the proxy in front of the server not to strip the prefix';
 
 /** Longest time to wait for requests and messages when the server closes, in milliseconds. Platforms end a process ten seconds after SIGTERM. */
 const patience = 9_500;
 
-/** Waits for work under way, and for work that it starts, for a number of milliseconds. */
+/** Waits for work in progress, and for work that it starts, for at most so many milliseconds. */
 async function finish({ underWay }: Service, milliseconds: number): Promise<void> {
   const stop = new AbortController();
   const late = delay(milliseconds, 'late', { signal: stop.signal }).catch(() => undefined);

@@ -20,18 +20,18 @@ export interface Service {
   readonly known: Known;
   /** Requests and messages that `close` waits for. */
   readonly underWay: Set<Promise<unknown>>;
-  /** Aborted when the server begins to close, with the time of that as the reason. */
+  /** Aborted when the server begins to close. The reason is the time. */
   readonly closing: AbortController;
-  /** Has the event webhook told of what was just stored, without waiting for it. */
+  /** Starts sending stored events to the event webhook, without waiting for it. */
   readonly wake: () => void;
-  /** Who is recorded for work without a request: the program that made the server, or a command. */
+  /** Who is recorded for work without a request: the program that created the server, or a command. */
   readonly operator: Client;
 }
 
 /** Cache of apps and their API keys. Entries are valid for a second, and longer only while the database is unavailable. */
 export interface Known {
   readonly apps: Map<string, { readonly app: App; readonly readAt: number }>;
-  /** By hash. */
+  /** By hash of the key. */
   readonly apiKeys: Map<string, { readonly id: string; readonly appId: string; readonly readAt: number }>;
 }
 
@@ -63,11 +63,11 @@ export interface Metrics {
 
 /** Signing keys of all apps. */
 export interface Keys {
-  /** Makes the first key of an app, or stores the given one. */
+  /** Creates the first key of an app, or stores the given one. */
   create(queries: Queries, appId: string, jwk?: JsonWebKey): Promise<void>;
   /**
-   * Makes a new key. It is published at once and signs ten minutes later, and the old one stays published until every token it
-   * signed has expired. After a leak (`immediately`) the old ones are dropped and every access token of the app with them.
+   * Creates a new key. It is published at once and signs ten minutes later. The old key stays published until every token that it
+   * signed has expired. With `immediately`, for use after a leak, the old keys are deleted: all access tokens of the app become invalid.
    */
   rotate(
     queries: Queries,
@@ -76,9 +76,9 @@ export interface Keys {
     immediately?: boolean,
   ): Promise<{ id: string; signsAt: Date }>;
   /**
-   * Makes a new key unless one was made after that time. Of several processes at once, only one makes it.
+   * Creates a new key if the newest is older than a time. If several processes call this at once, only one creates a key.
    *
-   * @returns Nothing if there is such a key.
+   * @returns `undefined` if there is a newer key.
    */
   rotateOlder(
     queries: Queries,
@@ -87,22 +87,23 @@ export interface Keys {
     than: number,
   ): Promise<{ id: string; signsAt: Date } | undefined>;
   /**
-   * Drops one key, and every access token that it signed.
+   * Deletes a key. Access tokens that it signed become invalid.
    *
-   * @throws SigningKeyNotFoundError when there is no such key, and LastSigningKeyError when it is the only one
+   * @throws SigningKeyNotFoundError if there is no such key
+   * @throws LastSigningKeyError if it is the only key
    */
   revoke(queries: Queries, appId: string, id: string): Promise<void>;
-  /** Keys to publish: the last known ones while the database is unavailable. */
+  /** Keys to publish. While the database is unavailable, the last known ones. */
   published(appId: string): Promise<PublicJwk[]>;
-  /** The key that signs now: the newest that has been published long enough. */
+  /** The key that signs now: the newest one that has been published long enough. */
   signing(appId: string): Promise<SigningKey>;
-  /** Encrypts the private keys of all apps anew. */
+  /** Encrypts the private keys of all apps with another secret. */
   reseal(queries: Queries, next: Secrets): Promise<number>;
-  /** Makes the keys of an app be read again. */
+  /** Removes the keys of an app from the cache. */
   forget(appId: string): void;
 }
 
-/** An app, as the request names it. */
+/** An app with its settings. */
 export interface App {
   readonly id: string;
   readonly createdAt: number;
@@ -115,20 +116,20 @@ export interface App {
  */
 export interface Actor {
   readonly kind: AuditRow['actor'];
-  /** Of the user or the API key. */
+  /** ID of the user or the API key. */
   readonly id?: string | undefined;
 }
 
-/** Who sent a request, or does something without one. */
+/** Who sent a request, or who acts without one. */
 export interface Client {
   /** Absent when the server is called in process. */
   readonly ip: string | undefined;
   readonly userAgent: string;
-  /** Absent on the Auth API: there it is the user. */
+  /** Absent in the Auth API, where the user acts. */
   readonly actor?: Actor;
 }
 
-/** The server, by itself. */
+/** The server, when it acts by itself. */
 export const itself = { ip: undefined, userAgent: '', actor: { kind: 'server' } } as const satisfies Client;
 
 /** Makes `close` wait for some work. */

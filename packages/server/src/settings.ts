@@ -190,7 +190,7 @@ export interface NewApp extends z.input<typeof newApp>, OldSettings {}
 /** A new app with all settings but those that the server fills in. */
 export interface ResolvedApp extends z.output<typeof newApp> {}
 
-/** @throws TypeError naming the setting that is wrong */
+/** @throws TypeError naming the invalid setting */
 export function readNewApp(app: NewApp): ResolvedApp {
   return parseStrict(newApp, renameSettings(app), 'setting');
 }
@@ -198,7 +198,7 @@ export function readNewApp(app: NewApp): ResolvedApp {
 /**
  * Gives settings their present names.
  *
- * @throws TypeError naming the setting that is wrong as it was written
+ * @throws TypeError naming the invalid setting as it was written
  */
 export function renameSettings(given: AppSettings): Omit<AppSettings, 'deviceAddMaxAge'> {
   const { deviceAddMaxAge, ...named } = isRecord(given) ? (given as AppSettings) : {};

@@ -36,9 +36,9 @@ export interface SigningKeyDescription {
   /** `kid` in the JWKS. */
   readonly id: string;
   readonly createdAt: Date;
-  /** Until then the key is only published, so that verifiers know it by the time it signs. */
+  /** When the key begins to sign. Before, it is only published, so that verifiers know it in time. */
   readonly signsAt: Date;
-  /** When it is removed from the published keys. Absent for the newest. */
+  /** When the key stops being published. Absent for the newest. */
   readonly retiresAt: Date | undefined;
 }
 
@@ -76,7 +76,7 @@ export interface PassageApps {
   /** @throws {@link ApiKeyNotFoundError} if the app has no such key */
   revokeApiKey(appId: string, keyId: string): Promise<void>;
   /**
-   * Signing keys that are published, oldest first.
+   * Lists the published signing keys, oldest first.
    *
    * @throws {@link AppNotFoundError} if there is no such app
    */
@@ -93,10 +93,10 @@ export interface PassageApps {
     options?: { immediately?: boolean | undefined },
   ): Promise<{ id: string; signsAt: Date }>;
   /**
-   * Drops one signing key, as after a leak: access tokens that it signed are void. If it was the newest, the one before it signs again.
+   * Deletes a signing key, as after a leak: access tokens that it signed become invalid. If it was the newest, the one before it signs again.
    *
    * @throws {@link SigningKeyNotFoundError} if the app has no such key
-   * @throws {@link LastSigningKeyError} when it is the only one
+   * @throws {@link LastSigningKeyError} if it is the only one
    */
   revokeSigningKey(appId: string, keyId: string): Promise<void>;
   /**
@@ -242,10 +242,10 @@ async function requireOwn(service: Service, appId: string): Promise<App> {
   });
 }
 
-/** Makes the first app, unless there is one. If several processes start together, only one makes it. */
+/** Creates the first app, unless there is one. If several processes start together, only one creates it. */
 export function createFirstApp(service: Service): Promise<{ appId: string; apiKey: string } | undefined> {
   return service.db.transaction().execute(async (trx) => {
-    // Whoever inserts this row makes the app; the other one waits for it.
+    // The process that inserts this row creates the app; the others wait for it.
     const first = await trx
       .insertInto('meta')
       .values({ name: 'first app', value: 'made' })

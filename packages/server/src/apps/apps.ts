@@ -5,7 +5,7 @@ import type { App, Client, Service } from '../service.ts';
 import { hashApiKey } from '../storage/secrets.ts';
 import { readSettings } from './settings.ts';
 
-/** How long an app or API key is cached, in milliseconds. Other processes may change it meanwhile. */
+/** How long an app or API key is cached, in milliseconds. Other processes can change it in the meantime. */
 const knownTime = 1_000;
 /** Most apps, and most API keys, in the cache. */
 const knownLimit = 1_000;
@@ -54,7 +54,7 @@ export async function findOnlyApp(service: Service): Promise<string | undefined>
 }
 
 /**
- * Checks an API key of the app, and returns its ID. Wrong ones are limited by IP address, the right one never is.
+ * Checks an API key of the app, and returns its ID. A rate limit by IP address counts wrong keys only.
  *
  * @throws {@link WireError} `invalid_access_token`, `too_many_requests`
  */
@@ -84,7 +84,7 @@ async function findKey(
   const known = service.known.apiKeys.get(hash);
   const readAt = performance.now();
   if (known?.appId === app.id && readAt - known.readAt < knownTime) return known.id;
-  // It is looked up by its hash, so the time tells nothing about the key.
+  // The lookup is by hash, so its time reveals nothing about the key.
   const row = await service.db
     .selectFrom('api_keys')
     .select(['id', 'last_used_at'])
@@ -98,7 +98,10 @@ async function findKey(
     const update = service.db.updateTable('api_keys').set({ last_used_at: now }).where('id', '=', row.id);
     // A full disk must not stop reads.
     await update.execute().catch((error: Error) => {
-      service.options.logger.warn({ reason: error.message }, 'The use of an API key could not be stored');
+      service.options.logger.warn(
+        { reason: error.message },
+        'The last use of an API key could not be stored',
+      );
     });
   }
   return row.id;

@@ -6,9 +6,9 @@ import type { Queries, Storage } from '../storage/database.ts';
 import type { SigningKeyRow } from '../storage/schema.ts';
 import { randomText, type Secrets } from '../storage/secrets.ts';
 
-/** How long other processes may use the keys that they have read, in milliseconds. */
+/** How long processes may use the keys that they have read, in milliseconds. */
 const cacheTime = 15_000;
-/** How long verifiers may go without reading the JWKS, in milliseconds: a new key signs only after that. */
+/** How long verifiers may cache the JWKS, in milliseconds. A new key signs only after that. */
 const publication = 10 * 60_000;
 
 interface CachedKeys {
@@ -56,7 +56,7 @@ export class StoredKeys implements Keys {
   ): Promise<{ id: string; signsAt: Date } | undefined> {
     const now = this.#clock();
     const activeAt = now + publication;
-    // The process that retires the key makes its successor.
+    // The process that retires the key creates its successor.
     const retired = await retireNewest(queries, appId, now, tokenLifetime)
       .where('created_at', '<=', than)
       .returning('id')
@@ -79,7 +79,7 @@ export class StoredKeys implements Keys {
     const newest = rows.findLast((row) => row.id !== id);
     if (!newest) throw new LastSigningKeyError();
     await queries.deleteFrom('signing_keys').where('app_id', '=', appId).where('id', '=', id).execute();
-    // The one that signs next must stay published.
+    // The key that signs next must stay published.
     await queries
       .updateTable('signing_keys')
       .set({ retires_at: null })
@@ -196,7 +196,7 @@ async function makePrivateJwk(): Promise<RsaJwk> {
   return privateKey.export({ format: 'jwk' }) as RsaJwk;
 }
 
-/** Returns the old form in which the App object carries the key: base64 of PEM. */
+/** Returns the key as the App object of the protocol has it: base64 of PEM. */
 export function pemOf(jwk: PublicJwk | undefined): string {
   if (!jwk) return '';
   const key = createPublicKey({ key: { kty: jwk.kty, n: jwk.n, e: jwk.e }, format: 'jwk' });

@@ -5,7 +5,7 @@ import { originOf } from '../urls.ts';
 import { findOnlyApp, requireApp } from './apps.ts';
 import { readSettings } from './settings.ts';
 
-/** True for an origin that may call the Auth API: the app's own, and the server's, where the login page is. */
+/** Returns whether an origin may call the Auth API: the app's own origins, and the server's, because of the login page. */
 export function isAllowedOrigin(service: Service, { settings }: App, origin: string): boolean {
   return (
     origin === settings.authOrigin ||
@@ -14,7 +14,7 @@ export function isAllowedOrigin(service: Service, { settings }: App, origin: str
   );
 }
 
-/** True if a user may be sent there after login: a path, a page of the app's origins, or an exact URL of the allow-list. */
+/** Returns whether a login may redirect there: to a path, a page of the app's origins, or an exact URL of the allow-list. */
 export function isAllowedRedirect({ settings }: App, target: string): boolean {
   if (isPath(target) || settings.allowedCallbackUrls.includes(target)) return true;
   if (!URL.canParse(target)) return false;
@@ -26,7 +26,7 @@ export function isAllowedRedirect({ settings }: App, target: string): boolean {
 /**
  * Returns the origins of pages that may use the passkeys of a host: those of the apps whose RP ID it is.
  *
- * @param appId App to answer for, whatever the host is. Default is the only app, if there is just one.
+ * @param appId App to answer for, whatever the host is. Default is the only app, if there is exactly one.
  * @throws {@link WireError} `not_found`, `app_not_found`
  * @see WebAuthn Level 3 §5.11
  */

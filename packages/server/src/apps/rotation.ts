@@ -4,7 +4,7 @@ import { requireApp } from './apps.ts';
 
 const day = 86_400_000;
 
-/** Makes new signing keys for apps whose newest is older than the option `signingKeyRotation` says. Without it, none. */
+/** Rotates the signing keys that have reached the age in the option `signingKeyRotation`. Without it, does nothing. */
 export async function rotateSigningKeys(service: Service, signal: AbortSignal): Promise<void> {
   const { signingKeyRotation: days } = service.options;
   if (days === undefined) return;
@@ -23,7 +23,7 @@ export async function rotateSigningKeys(service: Service, signal: AbortSignal): 
   }
 }
 
-/** Lists the apps whose newest signing key is of that age, in days, or more. */
+/** Lists the apps whose newest signing key is at least so many days old. */
 export async function listOldKeys({ db, clock }: Service, days: number) {
   const now = clock();
   const rows = await db

@@ -3,12 +3,12 @@ import { isRecord, listFaults, parseStrict } from '../strict.ts';
 
 const defaults = settings.omit({ authOrigin: true, loginUrl: true }).parse({});
 
-/** Reads stored settings. Older versions stored fewer of them and checked less: stored values are not checked again. */
+/** Reads stored settings. Older versions stored fewer and checked less, so stored values are not validated. */
 export function readSettings(json: string): StoredSettings {
   return pick(readAll(json), Object.keys(settings.shape)) as unknown as StoredSettings;
 }
 
-/** Lists what is stored and would be refused today. */
+/** Lists stored values that are no longer valid. */
 export function findSettingFaults(json: string): { name: string; rule: string }[] {
   return listFaults(settings, readAll(json));
 }
@@ -20,9 +20,9 @@ function readAll(json: string): object {
 }
 
 /**
- * Returns settings with changes made. Only the settings that are named are checked.
+ * Returns settings with changes. Only the changed settings are validated.
  *
- * @throws TypeError naming the setting that is wrong
+ * @throws TypeError naming the invalid setting
  */
 export function changeSettings(stored: StoredSettings, given: AppSettings): StoredSettings {
   const changes = renameSettings(given);
@@ -34,7 +34,7 @@ export function changeSettings(stored: StoredSettings, given: AppSettings): Stor
   return { ...stored, ...parseStrict(schema, pick(merge(stored, changes) as object, names), 'setting') };
 }
 
-/** Settings whose values the audit log keeps. Of the others, long ones and those that may come to hold a secret, it has the names. */
+/** Settings whose values the audit log stores. Of the others, it stores only the names: they are long, or may contain a secret one day. */
 const shown: readonly (keyof StoredSettings)[] = [
   'name',
   'authOrigin',
@@ -62,7 +62,7 @@ const shown: readonly (keyof StoredSettings)[] = [
   'passageBranding',
 ];
 
-/** Says what differs between settings: each name with its old and its new value where they are shown. Nothing if they are the same. */
+/** Returns the changed settings, with old and new values if the audit log stores them; `undefined` if nothing changed. */
 export function listChanges(
   before: StoredSettings,
   after: StoredSettings,

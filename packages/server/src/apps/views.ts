@@ -14,7 +14,7 @@ function sharedView({ id, settings }: App, keys: readonly PublicJwk[]) {
     public_signup: settings.publicSignup,
     profile_management: settings.profileManagement,
     passage_branding: settings.passageBranding,
-    // The Elements prefer codes if both are on.
+    // The Elements use codes if both are enabled.
     auth_fallback_method: otp.enabled
       ? ('otp' as const)
       : magicLink.enabled
@@ -40,7 +40,7 @@ function sharedView({ id, settings }: App, keys: readonly PublicJwk[]) {
   };
 }
 
-/** Returns the app as visitors see it: a method that is off has no key in `auth_methods`. */
+/** Returns the app as visitors see it. `auth_methods` has no key for a disabled method. */
 export function publicAppView(app: App, keys: readonly PublicJwk[]) {
   const { passkeys, otp, magicLink } = app.settings.authMethods;
   return {

@@ -14,7 +14,7 @@ const hour = 3_600 * second;
 
 /** How long the server retries an event, in milliseconds. */
 const patience = 24 * hour;
-/** Tries before an event can fail, whatever its age: the server itself may have been down for a day. */
+/** Tries before an event can fail, whatever its age, because the server may have been stopped for a day. */
 const leastTries = 10;
 /** Longest time between two tries, in milliseconds. */
 const longestWait = 2 * hour;
@@ -160,7 +160,7 @@ export async function listQueue(
   return query.orderBy('created_at', 'desc').orderBy('position', 'desc').limit(limit).execute();
 }
 
-/** An event that no attempt was made to send. */
+/** An event that was not yet sent. */
 function unsent(now: number) {
   return {
     state: 'waiting',

@@ -101,7 +101,7 @@ async function queue(
   { type, details, action = 'other', fields = typeOf(type).fields }: Happening,
 ): Promise<void> {
   const { webhook } = typeOf(type);
-  // A link that proves an address logs nobody in.
+  // A link that proves an address is not a login.
   if (!webhook || (webhook === 'user.login' && action === 'other')) return;
   const data = { passkey_id: details?.passkey, session_id: details?.session, fields };
   await enqueue(service, trx, { appId, userId, type: webhook, data });

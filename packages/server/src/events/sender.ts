@@ -49,7 +49,7 @@ export function createSender(service: Service, endpoint: Endpoint): Sender {
     const givenUp = await noteFailure(service, row, answer);
     count(givenUp ? 'failed' : 'retried');
     const fields = { app: row.app_id, user: row.user_id, webhook: row.id, type: row.type, answer };
-    if (givenUp) logger.error(fields, 'Event webhook failed: passage-server webhooks resend');
+    if (givenUp) logger.error(fields, 'Event webhook failed: repeat it with passage-server webhooks resend');
     else if (!down) logger.warn(fields, 'Event webhook was not accepted and will be retried');
     down = true;
   };
@@ -101,13 +101,13 @@ function createMetrics(service: Service): (outcome: Outcome) => void {
   const { registry } = service.metrics;
   const outcomes = new Counter({
     name: 'passage_event_webhooks_total',
-    help: 'Tries to post an event, by outcome',
+    help: 'Attempts to send an event, by outcome',
     labelNames: ['outcome'],
     registers: [registry],
   });
   new Gauge({
     name: 'passage_event_webhooks_oldest_waiting_seconds',
-    help: 'Age of the oldest event that waits to be posted; 0 if none does',
+    help: 'Age of the oldest waiting event in seconds; 0 if there is none',
     registers: [registry],
     async collect() {
       // While the database is unavailable, the last known age stays.

@@ -21,7 +21,7 @@ export const eventTypes = {
     audit: true,
   },
   'users.imported': { text: 'Users were imported', audit: true },
-  'signups.deleted': { text: 'Sign-ups that nobody finished were deleted', audit: true },
+  'signups.deleted': { text: 'Unfinished sign-ups were deleted', audit: true },
   'user.activated': {
     text: 'A user was activated again',
     recent: true,
@@ -43,7 +43,7 @@ export const eventTypes = {
     fields: ['email', 'email_verified'],
   },
   'email.rewritten': {
-    text: 'An email address was stored in its present form, after an upgrade',
+    text: 'An upgrade rewrote an email address in the current form',
     audit: true,
     webhook: 'user.updated',
     fields: ['email'],
@@ -74,7 +74,7 @@ export const eventTypes = {
     fields: ['user_metadata'],
   },
   'unproven.removed': {
-    text: 'What others made before an address was proven was removed',
+    text: 'Passkeys, sessions or metadata from before an address was proven were removed',
     audit: true,
     webhook: 'user.updated',
   },
@@ -88,11 +88,11 @@ export const eventTypes = {
   'otp.completed': { text: 'A user logged in by one-time code', recent: true, webhook: 'user.login' },
   'magic_link.completed': { text: 'A user opened a magic link', recent: true, webhook: 'user.login' },
   'magic_link.claimed': {
-    text: 'A user logged in where the magic link was asked for',
+    text: 'A user logged in on the device that requested the magic link',
     recent: true,
     webhook: 'user.login',
   },
-  'magic_link.created': { text: 'The back end or a command made a magic link', audit: true },
+  'magic_link.created': { text: 'The back end or a command created a magic link', audit: true },
   'session.ended': { text: 'A user signed out' },
   'sessions.revoked': { text: 'All sessions of a user were ended', recent: true, audit: true },
 
@@ -115,7 +115,7 @@ export const eventTypes = {
     audit: true,
     webhook: 'passkey.deleted',
   },
-  'passkey.backup_changed': { text: 'A passkey became synced, or stopped being so' },
+  'passkey.backup_changed': { text: 'A passkey became synced, or is no longer synced' },
 
   'app.created': { text: 'An app was created', audit: true },
   'app.updated': { text: 'Settings of an app were changed', audit: true },
@@ -123,7 +123,7 @@ export const eventTypes = {
   'api_key.created': { text: 'An API key was created', audit: true },
   'api_key.revoked': { text: 'An API key was revoked', audit: true },
   'signing_key.rotated': { text: 'A new signing key was published', audit: true },
-  'signing_key.revoked': { text: 'A signing key was dropped', audit: true },
+  'signing_key.revoked': { text: 'A signing key was deleted', audit: true },
   'secret.rotated': { text: 'The secret of the server was changed', audit: true },
   'backup.restored': { text: 'A backup was restored: sessions, codes and links ended', audit: true },
 
@@ -133,10 +133,10 @@ export const eventTypes = {
     suspect: true,
     webhook: 'refresh_token.reused',
   },
-  'code.exhausted': { text: 'The last try of a code was wrong', suspect: true },
+  'code.exhausted': { text: 'The last attempt at a code was wrong', suspect: true },
   'limit.reached': { text: 'A rate limit was reached', suspect: true },
   'api_key.wrong': { text: 'A wrong API key was sent', suspect: true },
-  'passkey.counter_went_back': { text: 'Signature counter of a synced passkey went back', suspect: true },
+  'passkey.counter_went_back': { text: 'The signature counter of a synced passkey went back', suspect: true },
 } as const satisfies Record<string, EventType>;
 
 export type EventName = keyof typeof eventTypes;

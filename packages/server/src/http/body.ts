@@ -1,16 +1,15 @@
 import type { z } from 'zod';
 import { WireError } from '../errors.ts';
 
-/** Largest body taken, in bytes. */
+/** Largest accepted body, in bytes. */
 const bodyLimit = 64 * 1024;
 
 /**
- * Reads and checks a JSON body. Members that are null count as left out, as some official clients send them.
+ * Reads and checks a JSON body. Members that are null count as absent, because some official clients send them.
  *
- * @param typed Whether the request must name the type of its body. Official back-end SDKs sent none before 2023. But
- * a page of another origin can make a browser send other types without a preflight (RFC 9110 §8.3), so routes for
- * browsers require it.
- * @throws {@link WireError} `invalid_request`, with a text in the manner of the original service: `field: message.`
+ * @param typed Whether the request needs a `Content-Type`. Official back-end SDKs sent none before 2023. Routes for browsers
+ * require `application/json`, because pages of other origins can send other types without a preflight.
+ * @throws {@link WireError} `invalid_request`, with a text in the format of the original service: `field: message.`
  */
 export async function readBody<Body>(
   request: Request,
@@ -28,7 +27,7 @@ export async function readBody<Body>(
   return check(schema, withoutNulls(body));
 }
 
-/** Checks the query. A parameter given several times arrives as a list, which most schemas refuse. */
+/** Checks the query. A repeated parameter becomes a list, which most schemas reject. */
 export function readQuery<Query>(url: URL, schema: z.ZodType<Query>): Query {
   requireTexts([...url.searchParams].flat());
   const entries = [...new Set(url.searchParams.keys())].map((name) => {
@@ -38,10 +37,10 @@ export function readQuery<Query>(url: URL, schema: z.ZodType<Query>): Query {
   return check(schema, Object.fromEntries(entries));
 }
 
-/** Refuses texts with control characters other than tabs and line breaks, or with half a surrogate pair. No field allows them. */
+/** Rejects texts with control characters other than tabs and line breaks, or with lone surrogates. No field allows them. */
 function requireTexts(value: unknown): void {
   const rest = [value];
-  // No recursion: a body may be nested deeper than the stack.
+  // No recursion: a body can be nested more deeply than the stack allows.
   while (rest.length) {
     const one = rest.pop();
     if (typeof one === 'string' && (/(?![\t\n\r])\p{Cc}/u.test(one) || !one.isWellFormed())) {

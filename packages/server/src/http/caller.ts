@@ -13,16 +13,16 @@ export interface Caller {
 
 /** What a route requires of the session of an access token. */
 export interface SessionDemand {
-  /** Whether the session must still exist. Without this, an access token may read until it expires. */
+  /** Whether the session must still exist. Access tokens of an ended session can still read until they expire. */
   live: boolean;
   /** Whether its login must be recent. */
   recent: boolean;
 }
 
 /**
- * Returns the caller. Cookies are never read, so requests of other sites carry no credentials.
+ * Returns the caller. Cookies are never read, so requests from other sites carry no credentials.
  *
- * @throws {@link WireError} `invalid_access_token`, also for a user or session that is gone; `user_not_active`; `operation_not_allowed` when
+ * @throws {@link WireError} `invalid_access_token`, also if the user or session no longer exists; `user_not_active`; `operation_not_allowed` if
  * the login is not recent
  */
 export async function requireCaller(
@@ -43,7 +43,7 @@ export async function requireCaller(
   return { user, session };
 }
 
-/** In whole seconds, as `auth_time` is. */
+/** In whole seconds, like `auth_time`. */
 function ageOf(service: Service, { authTime }: Session): number {
   return Math.floor(service.clock() / 1000) - Math.floor(authTime / 1000);
 }

@@ -13,9 +13,9 @@ export interface ClientReader {
 }
 
 /**
- * Returns the address of the client. `X-Forwarded-For` is trusted only as far as trusted proxies wrote it: it is read
- * from its end to the first address that is not one of theirs. A value that is not an address, such as `unknown`, ends
- * the search.
+ * Returns the address of the client. Only the part of `X-Forwarded-For` that trusted proxies wrote counts: it is read
+ * from its end to the first address that is not a trusted proxy. A value that is not an address, such as `unknown`,
+ * ends the search.
  */
 export function createClientReader(trusted: BlockList): ClientReader {
   const anyTrusted = trusted.rules.length > 0;
@@ -61,7 +61,7 @@ function mapped(address: string): string | undefined {
   return [high >> 8, high & 255, low >> 8, low & 255].join('.');
 }
 
-/** The first 64 bits of an IPv6 address: one client has all addresses of such a network. */
+/** The first 64 bits of an IPv6 address: one client usually has all addresses of such a network. */
 function network(ip: string): string {
   if (!isIPv6(ip)) return ip;
   const [a = 0, b = 0, c = 0, d = 0] = groupsOf(ip);

@@ -10,8 +10,8 @@ import { requestIdHeader } from './requestid.ts';
 const allowedHeaders = ['authorization', 'content-type', 'passage-version', 'passage-element-version'];
 
 /**
- * Pages of the app's origins may call the Auth API. Requests of other pages that change something are refused. The
- * Management API has no CORS. If an app does not exist, every page may read that.
+ * Allows pages of the app's origins to call the Auth API, and rejects requests of other pages that change something. The
+ * Management API has no CORS. Any page may read the 404 of an app that does not exist.
  */
 export function addCors(router: HttpRouter): void {
   const hint = createHints();
@@ -31,7 +31,7 @@ export function addCors(router: HttpRouter): void {
       );
       if (!isSafe(method)) throw new WireError('operation_not_allowed', 'Origin is not allowed');
     }
-    // The headers are set last, so that refusals carry them too: the page is to read why.
+    // The headers are set last, so that errors have them too: the page can then read the reason.
     const answer =
       method === 'OPTIONS' ? { status: 204, headers: {}, content: '' } : await answerOf(context, next);
     const headers: Answer['headers'] = answer.headers;
@@ -47,7 +47,7 @@ export function addCors(router: HttpRouter): void {
   });
 }
 
-/** RFC 9110 §9.2.1, of the methods that routes have. */
+/** Safe methods, of those that routes use. RFC 9110 §9.2.1 */
 function isSafe(method: string): boolean {
   return method === 'GET' || method === 'HEAD' || method === 'OPTIONS';
 }

@@ -24,7 +24,7 @@ it('warns once a minute of an origin that the app does not list, and names the s
 
 it('warns of a proxy that strips the path of the server', async () => {
   await using server = await TestServer.start(memory);
-  const text = 'A request without the path of "baseUrl"';
+  const text = 'A request lacks the path of "baseUrl"';
   const { origin: host } = new URL(baseUrl);
   const answer = async (path: string) => (await server.server.fetch(new Request(host + path))).status;
   expect(await answer('/favicon.ico')).toBe(404);

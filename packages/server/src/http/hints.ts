@@ -3,7 +3,7 @@ import type { Service } from '../service.ts';
 /** Shortest time between two hints about the same subject, in milliseconds. */
 const pause = 60_000;
 
-/** Most subjects to remember. Strangers choose the origins, so their number is unbounded. */
+/** Most subjects to remember. Strangers choose the origins, so there may be any number of them. */
 const bound = 100;
 
 /**

@@ -10,7 +10,7 @@ type MountedRequest = IncomingMessage & {
   body?: unknown;
 };
 
-/** The parts of a request that the server reads. Creating a `Request`, with signal and stream, takes as long as a small answer. */
+/** The parts of a request that the server reads. Creating a `Request`, with its signal and stream, takes as long as a small answer. */
 export interface RequestParts {
   readonly method: string;
   readonly origin: string;
@@ -24,7 +24,7 @@ export interface RequestParts {
  * Answers a request. Never rejects.
  *
  * @param remoteAddress Of the connection.
- * @param read Reads the request. What it throws is refused.
+ * @param read Reads the request. If it throws, the answer is that error.
  */
 export type Answerer = (
   headers: RequestParts['headers'],

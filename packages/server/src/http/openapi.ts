@@ -5,10 +5,10 @@ type Json = Record<string, unknown>;
 
 const reasons: Record<number, string> = {
   400: 'The request is malformed',
-  401: 'Credentials are missing or refused',
+  401: 'Credentials are missing or invalid',
   403: 'Not allowed',
   404: 'Not found',
-  409: 'Not possible at present',
+  409: 'Not possible in the current state',
   429: 'Too many requests; see `Retry-After`',
   500: 'The server failed',
 };
@@ -20,7 +20,7 @@ const security: Record<Route['access'], Json[]> = {
   'optional key': [{}, { apiKey: [] }],
 };
 
-/** Writes the OpenAPI 3.1 document of both APIs, from the schemas that check requests and type answers. */
+/** Builds the OpenAPI 3.1 document of both APIs from the schemas that validate requests and type answers. */
 export function openApiDocument(baseUrl: string, auth: readonly Route[], management: readonly Route[]): Json {
   const schemas: Json = {
     Error: {

@@ -11,7 +11,7 @@ import { type Caller, requireCaller } from './caller.ts';
 import type { ClientReader } from './client.ts';
 import type { HttpContext, HttpRouter } from './hono.ts';
 
-/** What a handler gets: everything already checked. */
+/** What a handler receives. Everything is validated. */
 export interface RequestContext<Body, Query> {
   service: Service;
   app: App;
@@ -37,15 +37,15 @@ interface RouteDescription<Body, Query, Answer> {
   query?: z.ZodType<Query>;
   /** Default is 200. */
   status?: 200 | 201;
-  /** Shape of the answer; empty when left out. */
+  /** Shape of the answer. Default is an empty answer. */
   answer?: z.ZodType<Answer>;
   /** Whether caches may keep the answer for five minutes. */
   cacheable?: boolean;
-  /** Whether the server does not offer the route and always refuses it. */
+  /** Whether the server does not support the route and always rejects it. */
   absent?: boolean;
-  /** Whether strict enumeration levels the time of the answer, which could tell whether an address is known. */
+  /** Whether strict enumeration equalizes the time of the answer, which could reveal whether an address is known. */
   leveled?: boolean;
-  /** Statuses of refusals, besides 404 for the app and 500. */
+  /** Statuses of errors, besides 404 for the app and 500. */
   errors?: readonly number[];
 }
 
@@ -53,7 +53,7 @@ export interface Route extends RouteDescription<unknown, unknown, unknown> {
   handle(context: RequestContext<unknown, unknown>): Promise<unknown>;
 }
 
-/** Defines a route: its description is the OpenAPI document, its schemas check the request and type the answer. */
+/** Defines a route. Its description becomes part of the OpenAPI document, its schemas validate the request and type the answer. */
 export function route<Body = undefined, Query = undefined, Answer = undefined>(
   description: RouteDescription<Body, Query, Answer>,
   handle: (context: RequestContext<Body, Query>) => Promise<Answer>,
@@ -111,7 +111,7 @@ async function answer(context: HttpContext, clients: ClientReader, one: Route): 
     const id = await requireKey(service, app, authorization, client);
     client = { ...client, actor: { kind: 'api_key', id } };
   }
-  // A session that has ended may only read.
+  // Access tokens of an ended session can only read.
   const demand = { live: one.method !== 'GET', recent: one.credentials ?? false };
   const caller = one.access === 'user' ? await requireCaller(service, app, authorization, demand) : undefined;
   const request = {

@@ -1,5 +1,5 @@
 /**
- * Shapes on the wire. They validate requests, type the handlers, and make up the OpenAPI document.
+ * Shapes on the wire. They validate requests, type the handlers, and form the OpenAPI document.
  *
  * @module
  */
@@ -15,7 +15,7 @@ const webauthnType = z.enum(['passkey', 'security_key', 'platform']);
 const language = z.enum(languages);
 export const metadata = z.record(z.string(), z.unknown());
 
-/** Identifiers are checked elsewhere, for their error texts. This only bounds their length. */
+/** Identifiers are validated elsewhere, with the error texts of the original service. This only limits their length. */
 const text = z.string().max(1_000);
 
 export const device = z
@@ -241,7 +241,7 @@ export const assertion = z
   })
   .meta({ id: 'CredentialAssertionResponse' });
 
-/** A member that official SDKs of 2022 to 2024 send empty where it was not given. */
+/** A member that official SDKs of 2022 to 2024 send empty if it was not set. */
 function orEmpty<Value>(schema: z.ZodType<Value>, empty: '' | 0 = '') {
   return z.preprocess((value) => (value === empty ? undefined : value), schema.optional());
 }

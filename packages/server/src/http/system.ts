@@ -8,10 +8,10 @@ import type { HttpRouter } from './hono.ts';
 import { openApiDocument } from './openapi.ts';
 import type { Route } from './routes.ts';
 
-/** Where browsers look for related origins: at the root of the RP ID, whatever path the server is mounted at. */
+/** Where browsers look for related origins: at the root of the RP ID, independent of the path of the server. */
 export const relatedOriginsPath = '/.well-known/webauthn';
 
-/** Tells whether a path is that of a route for those who run the server: proxies keep strangers from these by their path. */
+/** Returns whether a path belongs to a route for operators. Proxies block these routes by their path. */
 export function isSystemPath(path: string): boolean {
   return /^\/(?:livez|readyz|metrics|api\/v1\/openapi\.json)$/.test(path) || path === relatedOriginsPath;
 }
@@ -25,12 +25,12 @@ export function addSystemRoutes(
 ): void {
   router.get('/livez', () => json({ status: 'ok' }));
   router.get('/readyz', async ({ env: { service } }) => {
-    // Load balancers then send new requests elsewhere.
+    // Load balancers then send new requests to other processes.
     if (service.closing.signal.aborted)
       throw new WireError('service_unavailable', 'The server is closing', { retryAfter: 5 });
     await checkSecret(service.db, service.secrets).catch((error: Error) => {
       service.options.logger.error({ reason: error.message }, 'Not ready');
-      throw new WireError('service_unavailable', 'The database does not answer, or not to this secret', {
+      throw new WireError('service_unavailable', 'The database is unavailable, or has a different secret', {
         retryAfter: 5,
       });
     });

@@ -17,9 +17,9 @@ interface Counter {
 }
 
 /**
- * Counts one more, and refuses if the limit is exceeded.
+ * Counts one more, and throws if the limit is exceeded.
  *
- * @param subject What is counted; `undefined` (an IP address that is not known) counts nothing. For limits by IP it is the network.
+ * @param subject What is counted. An unknown IP address (`undefined`) is not counted. For limits by IP it is the network.
  * @throws {@link WireError} `too_many_requests`
  */
 export async function countUp(
@@ -44,7 +44,7 @@ export async function countUp(
   }
 }
 
-/** Does the work of `countUp` and refuses nothing, so that decoys take as long. */
+/** Does the work of `countUp` without throwing, so that decoys take as long. */
 export async function tally(
   service: Service,
   limit: keyof RateLimits,
@@ -54,7 +54,7 @@ export async function tally(
   for (const counter of countersOf(service, limit, appId, subject)) await increment(service, counter);
 }
 
-/** Refuses if the limit is used up, without counting. @throws {@link WireError} `too_many_requests` */
+/** Throws if the limit is used up. Counts nothing. @throws {@link WireError} `too_many_requests` */
 export async function checkLimit(
   service: Service,
   limit: keyof RateLimits,
@@ -123,7 +123,7 @@ function countersOf(
 async function increment(service: Service, { id, rule }: Counter): Promise<{ count: number; wait: number }> {
   const now = service.clock();
   const end = now + rule.window * 1000;
-  // An end beyond the window was written by a clock that was ahead, or for a longer window.
+  // An end after the window was written with a clock that was ahead, or for a longer window.
   const over = sql<boolean>`limits.resets_at <= ${now} or limits.resets_at > ${end}`;
   const row = await service.db
     .insertInto('limits')

@@ -5,7 +5,7 @@ import { randomText } from '../storage/secrets.ts';
 
 /** One login. Access tokens name it. */
 export interface Session {
-  /** `sid` of access tokens; empty for tokens of versions that did not send one. */
+  /** `sid` of access tokens. Empty for tokens of older versions without one. */
   id: string;
   /** When the user logged in, in milliseconds since the epoch. */
   authTime: number;
@@ -32,8 +32,8 @@ export async function signAccessToken(
 }
 
 /**
- * Checks an access token of the app: signature, issuer, audience, times, subject. Not checked: whether its user still
- * exists and its session has not ended.
+ * Checks an access token of the app: signature, issuer, audience, times, subject. Not checked: whether its user and session
+ * still exist.
  *
  * @throws {@link WireError} `invalid_access_token`
  */

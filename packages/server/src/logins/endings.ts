@@ -16,7 +16,7 @@ export async function endAll(trx: Queries, appId: string, userId: string, now: n
 /**
  * Ends the sessions of a user. The user must be locked.
  *
- * @param only `deviceId`: those that this passkey opened. `proven`: those made under a proof, or under none. Default is all.
+ * @param only `deviceId`: those that this passkey opened. `proven`: those with or without a proof of an address. Default is all.
  * @returns Number of sessions.
  */
 export async function endSessions(
@@ -32,11 +32,11 @@ export async function endSessions(
 }
 
 /**
- * Ends codes, links of both APIs and begun ceremonies of a user. The user must be locked. A passkey login without an identifier is
- * nobody's until its answer, which is then held against the time of this end.
+ * Ends codes, links of both APIs and begun ceremonies of a user. The user must be locked. A passkey login without an identifier
+ * belongs to nobody until its answer arrives. The answer is then compared with the time of this end.
  *
- * @param except Hash of the ID of the link that causes the end, which stays.
- * @param source Ends the links that were made for these only. Default is all.
+ * @param except Hash of the ID of the link that causes the end. It stays.
+ * @param source Ends only links that were created for this source. Default is all.
  */
 export async function endPending(
   trx: Queries,

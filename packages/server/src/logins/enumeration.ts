@@ -19,7 +19,7 @@ import {
  * Returns the user of a code or link. With strict enumeration, registering a known address logs its owner in, and a
  * login to an unknown address sends nothing and has no user.
  *
- * @throws {@link WireError} as `registerUser` and `requireKnownUser` do; strictly only `operation_not_allowed`
+ * @throws {@link WireError} like `registerUser` and `requireKnownUser`; with strict enumeration only `operation_not_allowed`
  */
 export async function resolveUser(
   service: Service,
@@ -40,7 +40,7 @@ export async function resolveUser(
   return user?.status === 'inactive' ? undefined : user;
 }
 
-/** Looks a user up for a visitor. With strict enumeration, nobody is found. */
+/** Looks up a user for a visitor. With strict enumeration, it finds nobody. */
 export async function lookUpUser(
   service: Service,
   app: App,
@@ -53,7 +53,7 @@ export async function lookUpUser(
  * Returns the user that a visitor registers as, before the address is proven. With strict enumeration, a known
  * address gets a decoy.
  *
- * @throws {@link WireError} as `registerUser` does
+ * @throws {@link WireError} like `registerUser`
  */
 export async function resolveRegistrant(
   service: Service,
@@ -71,8 +71,8 @@ export async function resolveRegistrant(
 }
 
 /**
- * Returns the user of an address, and makes a pending one if there is none. Either way the same statements run and
- * something is written, so that the time tells nothing.
+ * Returns the user of an address, and creates a pending one if there is none. Either way the same statements run and
+ * something is written, so that the time reveals nothing.
  *
  * @throws {@link WireError} `operation_not_allowed`
  */
@@ -88,7 +88,7 @@ async function registerAlike(
   return service.db.transaction().execute(async (trx) => {
     const values = { origin: 'signup', ...entered, [channel]: value, [`${channel}_open`]: 1 } as const;
     const made = await createUser(service, trx, app, client, values);
-    // As much work as recording a new user is.
+    // As much work as recording a new user.
     const row = { id: `decoy ${randomText()}`, count: 1, resets_at: service.clock() };
     if (!made) await trx.insertInto('limits').values(row).execute();
     const user = await findUserByIdentifier(trx, app.id, identifier);
@@ -99,10 +99,10 @@ async function registerAlike(
 }
 
 /**
- * Returns whose passkeys may answer a login, which ones, and the user as the visitor may see them. With strict
+ * Returns whose passkeys may answer a login, which ones, and the user as visitors may see them. With strict
  * enumeration, the answer looks the same whether or not the address is known and has passkeys.
  *
- * @throws {@link WireError} `user_not_found`, `user_not_active` and `user_has_no_passkeys`, none of them strictly
+ * @throws {@link WireError} `user_not_found`, `user_not_active` and `user_has_no_passkeys`; none of them with strict enumeration
  */
 export async function resolvePasskeys(service: Service, app: App, identifier: Identifier) {
   if (service.options.strict) return resolvePasskeysAlike(service, app, identifier);
@@ -115,15 +115,15 @@ export async function resolvePasskeys(service: Service, app: App, identifier: Id
 async function resolvePasskeysAlike(service: Service, app: App, identifier: Identifier) {
   const user = await findUserByIdentifier(service.db, app.id, identifier);
   const devices = await listDevices(service.db, app.id, user?.id ?? '');
-  // Read even if they are not needed, so that a decoy takes as long as a real user.
+  // Always read, so that a decoy takes as long as a real user.
   const decoys = await decoyCredentials(service, app, identifier.value);
   const credentials = devices.length ? devices : decoys;
   return { userId: user && devices.length ? user.id : null, credentials, user: null };
 }
 
 /**
- * Returns a user that does not exist, the same one each time. Strict look-ups answer it for a known address, which
- * then looks unknown.
+ * Returns a user that does not exist, the same one each time. Strict look-ups return it for a known address, so that
+ * it looks unknown.
  */
 function decoyUser(service: Service, app: App, { channel, value }: Identifier): UserRow {
   return {
@@ -159,7 +159,7 @@ function decoyId(service: Service, app: App, value: string): string {
 /**
  * Invented passkeys of an unknown address, the same ones each time (WebAuthn Level 3 §14.6.2): as many as some user
  * of the app
- * has, with IDs as long and the same transports. The address picks that user, so that addresses differ as users do.
+ * has, with IDs as long and the same transports. The address determines that user, so that decoys differ from each other as users do.
  */
 async function decoyCredentials(service: Service, app: App, value: string) {
   const model = await listDevices(service.db, app.id, await findModel(service, app, value));
@@ -170,7 +170,7 @@ async function decoyCredentials(service: Service, app: App, value: string) {
   }));
 }
 
-/** User IDs are random, so the next ID after a random text is that of a random user. It mostly stays the same when users come or go. */
+/** User IDs are random, so the next ID after a random text belongs to a random user. It mostly stays the same when users are created or deleted. */
 async function findModel(service: Service, app: App, value: string): Promise<string> {
   const users = service.db
     .selectFrom('devices')
@@ -188,17 +188,17 @@ function decoyText(service: Service, app: App, value: string, index: number, len
   let text = '';
   for (let part = 0; text.length < length; part++)
     text += service.secrets.hash('decoy', 'credential', app.id, `${index}`, `${part}`, value);
-  // The bits that the last letter leaves unused are 0, as encoders have it.
+  // Encoders set the unused bits of the last letter to 0.
   return Buffer.from(text.slice(0, length), 'base64url').toString('base64url');
 }
 
-/** Least time of an answer that strict enumeration levels, and the most that is added to it at random, in milliseconds. */
+/** Minimum time of an answer with strict enumeration, and the maximum random delay on top, in milliseconds. */
 const [leastTime, mostChance] = [50, 25];
 
 /**
- * Does some work. With strict enumeration, a random delay levels its time: known and unknown addresses run the same
- * statements, but the database takes different times for them. If load makes the work itself longer, the time differs
- * again.
+ * Does some work. With strict enumeration, a random delay hides its duration: known and unknown addresses run the same
+ * statements, but the database takes different times for them. Under load, when the work takes longer than the minimum,
+ * differences can show again.
  */
 export async function levelTime<T>(service: Service, work: () => Promise<T>): Promise<T> {
   if (!service.options.strict) return work();

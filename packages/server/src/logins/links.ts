@@ -15,7 +15,7 @@ import { proveBySession, requireReplaceable } from './proof.ts';
 import { type AuthResult, findLiveSession } from './sessions.ts';
 import { requireMethod } from './signup.ts';
 
-/** What a new link is to do. */
+/** What a new link does. */
 export interface LinkRequest {
   /** Absent for a decoy, which cannot be opened. */
   userId: string | undefined;
@@ -29,9 +29,9 @@ export interface LinkRequest {
   /** Page that opens it: a path, which may have a query and a fragment. Default is the app's `loginUrl`. */
   path?: string | undefined;
   redirectUrl?: string | undefined;
-  /** Session that asked to prove an address. */
+  /** Session that requested the proof of an address. */
   sessionId?: string | undefined;
-  /** The user's present address of the same channel. */
+  /** The user's current address of the same channel. */
   address?: string | null | undefined;
 }
 
@@ -43,7 +43,7 @@ export interface Link {
   expiresAt: number;
 }
 
-/** Makes a link. ID and secret are stored as hashes, because each of them can log somebody in. */
+/** Creates a link. ID and secret are stored as hashes, because each of them can log somebody in. */
 export async function createLink(
   service: Service,
   queries: Queries,
@@ -92,7 +92,7 @@ export async function createLink(
   return { id, secret, url, redirectUrl, expiresAt };
 }
 
-/** Links must have a user, codes need not. So a decoy is a code without a user: it takes as long to write, and its ID cannot be used. */
+/** A link needs a user, a code does not. So the decoy of a link is a code without a user: writing it takes as long, and its ID cannot be used. */
 async function insertDecoy(
   queries: Queries,
   own: Omit<CodeRow, 'user_id' | 'code_hash' | 'attempts'>,
@@ -120,18 +120,18 @@ function linkUrl(
   return url.href;
 }
 
-/** @throws {@link WireError} `invalid_request` when the page of a link is not a path of the app's origin */
+/** @throws {@link WireError} `invalid_request` if the page of a link is not a path of the app's origin */
 export function requireLinkPath(path: string | undefined): void {
   if (path && !isPath(path))
     throw new WireError('invalid_request', 'magic_link_path: must be a relative URL.');
 }
 
-/** How a link is used: it is opened, or polled for after it was opened. Each works once. */
+/** How a link is used: it is opened, or the device that requested it polls for the result. Each works once. */
 type Use = 'activated_at' | 'claimed_at';
 
 /**
- * Returns the page that a visitor's link opens. The mail may go to somebody else, so visitors can only choose among
- * the app's own pages. Official front ends send the whole address of their page; its query and fragment are dropped.
+ * Returns the page that a visitor's link opens. The email may go to somebody else, so visitors can only choose from
+ * the app's own pages. Official front ends send the full URL of their page; its query and fragment are removed.
  *
  * @throws {@link WireError} `invalid_request` for a path that the app does not list
  */
@@ -149,9 +149,9 @@ function pathOf(text: string): string {
 }
 
 /**
- * Opens a link. It works once, also if two requests arrive at the same moment.
+ * Opens a link. It works once, even if two requests arrive at the same moment.
  *
- * @throws {@link WireError} `magic_link_not_found` also for one that was used, has expired or is void
+ * @throws {@link WireError} `magic_link_not_found`, also if it was used, has expired or was ended
  */
 export async function activateLink(
   service: Service,
@@ -164,13 +164,13 @@ export async function activateLink(
 }
 
 /**
- * Returns tokens to the device that asked for a link, once, after the link was opened elsewhere.
+ * Returns tokens to the device that requested a link, once, after the link was opened elsewhere.
  *
  * @throws {@link WireError} `magic_link_not_found`
  */
 export async function claimLink(service: Service, app: App, id: string, client: Client): Promise<AuthResult> {
   const link = await findLink(service, app, 'id_hash', service.secrets.hash('link id', id));
-  // Checked first, so that the time does not tell whether the link is a decoy.
+  // Checked first, so that the time does not reveal whether the link is a decoy.
   if (link.activated_at === null) throw new WireError('magic_link_not_found');
   return useLink(service, app, link, 'claimed_at', client);
 }
@@ -194,7 +194,7 @@ async function findLink(
 function useLink(service: Service, app: App, link: LinkRow, use: Use, client: Client): Promise<AuthResult> {
   if (link.source === 'visitor' && link.type === 'verify_identifier')
     return verifyAddress(service, app, link, use, client);
-  // The back end may send links even if visitors may not: it invites and recovers users with them.
+  // The back end may send links even if visitors may not, to invite users and recover accounts.
   if (link.source === 'visitor') requireMethod(app, 'magicLink');
   return logIn(service, app, async (trx) => {
     const user = await takeLink(service, trx, link, use);
@@ -213,10 +213,10 @@ function useLink(service: Service, app: App, link: LinkRow, use: Use, client: Cl
 }
 
 /**
- * Gives an address to the user who asked to prove it. This is not a login: somebody else may have opened the link. So
- * the answer has an access token of the session that asked, and no refresh token.
+ * Gives an address to the user who requested its proof. This is not a login, because somebody else may have opened the link.
+ * So the answer has an access token of the session that requested it, and no refresh token.
  *
- * @throws {@link WireError} `magic_link_not_found` also if that session has ended or the user's address has changed
+ * @throws {@link WireError} `magic_link_not_found`, also if that session has ended or the user's address has changed
  */
 async function verifyAddress(
   service: Service,

@@ -25,9 +25,9 @@ export interface Login {
 /**
  * Logs a user in: counts the login, activates a pending user, opens a session.
  *
- * @param prove Locks the user, uses up the proof and returns its user. It runs in the same transaction, so that proof
+ * @param prove Locks the user, marks the proof as used, and returns its user. It runs in the same transaction, so that proof
  * and login succeed or fail together.
- * @throws {@link WireError} `user_not_active`, and whatever `prove` throws
+ * @throws {@link WireError} `user_not_active`, and the errors of `prove`
  */
 export async function logIn(
   service: Service,
@@ -39,7 +39,7 @@ export async function logIn(
   const { login, session, owner } = await service.db.transaction().execute(async (trx) => {
     const login = await prove(trx);
     const { user, proof } = login;
-    // It may have been closed since the code, link or ceremony was begun.
+    // Sign-up may have been closed since the code, link or ceremony began.
     if (isUnfinishedSignup(user)) requireSignup(app);
     const owner = proof && (await proveByLogin(service, trx, app, user, proof, login.client));
     const start = { ...login.session, ...(owner && { proven: owner.proven }) };

@@ -1,6 +1,6 @@
 /**
- * Decides who owns an account: whoever first proves one of its addresses. Passkeys and sessions that others made
- * before then end. `docs/security.md` has the rules.
+ * Decides who owns an account: the person who first proves one of its addresses. This ends passkeys and sessions that
+ * others created before. `docs/security.md` has the rules.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import { endPending, endSessions } from './endings.ts';
 export interface Proof {
   channel: Channel;
   action: LoginAction;
-  /** Hash of the ID of the link, which the device that asked for it may still claim. */
+  /** Hash of the ID of the link, which the device that requested it may still claim. */
   linkHash?: string;
 }
 
@@ -32,7 +32,7 @@ export interface Proven {
 }
 
 /**
- * Records a login by code or link. The first one that proves an address removes everything that was made without
+ * Records a login by code or link. The first one that proves an address removes everything that was created without
  * proof. The user must be locked. An address that a visitor added without proof to a user of the back end proves
  * nothing.
  */
@@ -91,7 +91,7 @@ export async function proveByLogin(
 }
 
 /**
- * Records a link that a session of the user asked for. Its user has the session and all addresses of the account, so
+ * Records a link that a session of the user requested. Its user has the session and all addresses of the account, so
  * nothing is removed. The user must be locked and must already have the address.
  *
  * While another address of the account is unproven, an added address proves nothing: the other one may belong to
@@ -131,8 +131,8 @@ export async function proveBySession(
 }
 
 /**
- * Refuses to replace an address that the back end says is the user's by means of a session that was made under no proof: its owner could be
- * a stranger who signed up with that address, and would take away what the back end gave to the account.
+ * Prevents a session without proof from replacing an address that the back end assigned to the user: a stranger who signed up with that
+ * address could otherwise take over what the back end gave to the account.
  *
  * @throws {@link WireError} `operation_not_allowed`
  */

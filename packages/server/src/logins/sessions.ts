@@ -21,9 +21,9 @@ export interface SessionStart {
   method: SessionRow['method'];
   /** Passkey that opened it. */
   deviceId?: string | undefined;
-  /** Whether an address of the user was proven by this login, or before by whoever made its passkey. Default is no. */
+  /** Whether this login proved an address of the user, or the person who created its passkey had proven one. Default is no. */
   proven?: boolean | undefined;
-  /** Whether the session outlives its access token. Default is yes, unless the app has refresh tokens off. */
+  /** Whether the session outlives its access token. Default is yes, unless the app has disabled refresh tokens. */
   refreshable?: boolean | undefined;
 }
 
@@ -96,7 +96,7 @@ export async function findLiveSession(
     .executeTakeFirst();
 }
 
-/** @throws {@link WireError} `invalid_access_token` when the session that an access token names has ended */
+/** @throws {@link WireError} `invalid_access_token` if the session of an access token has ended */
 export async function requireLiveSession(
   service: Service,
   queries: Queries,
@@ -110,8 +110,8 @@ export async function requireLiveSession(
 }
 
 /**
- * Exchanges a refresh token for new tokens. It works once. For `refreshReuseInterval` seconds it returns the same
- * successor again, unless that one was used. Later use ends the session.
+ * Exchanges a refresh token for new tokens. It works once. For `refreshReuseInterval` seconds, it returns the same
+ * successor again, unless that was used. Later reuse ends the session.
  *
  * @see RFC 9700 §4.14.2
  * @throws {@link WireError} `invalid_refresh_token`, `user_not_active`
@@ -139,7 +139,7 @@ export async function refresh(
         type: 'refresh_token.reused',
         appId: app.id,
         userId: user.id,
-        // Whoever sent it may be a thief: the end is the server's doing.
+        // The sender may be a thief, so the server is recorded as the one that ended the session.
         client: { ...client, actor: itself.actor },
         details: { session: session.id },
       });
@@ -160,7 +160,7 @@ export async function refresh(
   };
 }
 
-/** Finds the session of a refresh token and locks it, so that concurrent uses of its tokens, and its end, wait for each other. */
+/** Finds the session of a refresh token and locks it, so that concurrent uses of its tokens and the end of the session wait for each other. */
 async function lockSession(
   service: Service,
   trx: Queries,
@@ -190,7 +190,7 @@ async function takeSuccessor(service: Service, trx: Queries, app: App, session: 
     return insertRefreshToken(service, trx, app, session, successor);
   }
   const interval = app.settings.refreshReuseInterval * 1000;
-  // Another process with a clock ahead may have written it. Without an interval, that must not matter.
+  // Another process whose clock is ahead may have written `used_at`. Without an interval, that must not matter.
   if (interval === 0 || now >= used.used_at + interval) return 'reused';
   const next = await findRefreshToken(service, trx, successor);
   return next?.used_at === null ? refreshView(successor, next.expires_at) : 'reused';
@@ -204,7 +204,7 @@ async function findRefreshToken(service: Service, trx: Queries, token: string) {
     .executeTakeFirst();
 }
 
-/** Logs out: ends the session that a refresh token belongs to, if there is one. */
+/** Signs out: ends the session of a refresh token, if there is one. */
 export async function revoke(service: Service, app: App, token: string, client: Client): Promise<void> {
   const hash = hashOf(service, token);
   const ended = await service.db

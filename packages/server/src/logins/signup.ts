@@ -16,9 +16,9 @@ export function requireMethod(app: App, method: 'passkeys' | 'otp' | 'magicLink'
 export type Entered = Pick<UserRow, 'metadata' | 'open_metadata'>;
 
 /**
- * Returns the user that a visitor registers as, and makes a pending one if there is none.
+ * Returns the user that a visitor registers as, and creates a pending one if there is none.
  *
- * @throws {@link WireError} when the address belongs to somebody who has logged in, or sign-up is closed
+ * @throws {@link WireError} if the address belongs to somebody who has logged in, or sign-up is closed
  */
 export async function registerUser(
   service: Service,
@@ -82,9 +82,9 @@ export async function requireKnownUser(service: Service, app: App, identifier: I
 }
 
 /**
- * Refuses a first passkey for users that the back end or an import made and, if the app requires proof, for
- * everybody. They log in by code or link, and add a passkey then. That an address is verified does not mean that this
- * visitor verified it.
+ * Rejects a first passkey for users that the back end or an import created and, if the app requires proof, for
+ * all users. They log in by code or link, and then add a passkey. A verified address does not mean that this visitor
+ * verified it.
  *
  * @throws {@link WireError} `identifier_not_verified`, `invalid_request`, `user_not_active`
  */
@@ -97,7 +97,7 @@ export function requireUnclaimed({ settings }: App, user: UserRow): void {
   }
 }
 
-/** True for a user who only exists through a sign-up that never ended in a login. */
+/** Returns whether a user exists only because of a sign-up that never led to a login. */
 export function isUnfinishedSignup(user: UserRow): boolean {
   return user.origin === 'signup' && user.status === 'pending' && user.login_count === 0;
 }

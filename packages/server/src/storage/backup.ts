@@ -33,7 +33,7 @@ function create(file: string): void {
     const { code, message } = cause as NodeJS.ErrnoException;
     throw new Error(
       code === 'EEXIST'
-        ? `The file ${file} exists: a backup does not overwrite files, so name another one`
+        ? `The file ${file} exists: a backup does not overwrite files, so use another name`
         : `The backup must be a new file that this process may write: ${message}`,
       { cause },
     );
@@ -47,6 +47,6 @@ async function requireApart(db: Kysely<Schema>, file: string): Promise<void> {
   const [, name] = /^(.*)-(?:wal|shm|journal|lock)$/.exec(basename(file)) ?? [];
   if (!database || !name) return;
   if (join(realpathSync(dirname(resolve(file))), name) === realpathSync(database)) {
-    throw new Error(`The file ${file} belongs to the database: name another one for the backup`);
+    throw new Error(`The file ${file} belongs to the database: use another name for the backup`);
   }
 }

@@ -1,11 +1,11 @@
-/** Whether it is the URL of a PostgreSQL database; else it is a path of SQLite. */
+/** Whether this is the URL of a PostgreSQL database, and not the path of a SQLite file. */
 export function isPostgres(location: string): boolean {
   return /^postgres(ql)?:\/\//i.test(location);
 }
 
 /**
  * A path must not look like the URL of another database, an unexpanded variable or a list of parameters. It must not
- * have leftovers of env files: quotes, blanks at the ends, carriage returns. One letter and a colon is a drive of
+ * have leftovers of env files: quotes, spaces at the ends, carriage returns. One letter and a colon is a drive of
  * Windows.
  */
 export function isLocation(location: string): boolean {
@@ -13,7 +13,7 @@ export function isLocation(location: string): boolean {
   return isPostgres(location) || !/["']|^[\w.+-]{2,}:(?!memory:$)|^\w+=|\$[{(]|:\/\//.test(location);
 }
 
-/** Whether a PostgreSQL URL is read as it was meant: a special character in the password would end it early. */
+/** Whether special characters in a PostgreSQL URL are encoded: in a password, they would end it early. */
 export function isEncoded(location: string): boolean {
   if (!isPostgres(location)) return true;
   try {
@@ -28,7 +28,7 @@ export function isEncoded(location: string): boolean {
 /**
  * The driver takes URLs with a user and no host, which is then a parameter; `URL` does not.
  *
- * @throws TypeError if it is no URL
+ * @throws TypeError if it is not a URL
  */
 export function parsePostgres(location: string): URL {
   return new URL(location.replace('@/', '@localhost/'));

@@ -88,7 +88,7 @@ function deleteBetween(
 
 /**
  * Deletes users of unfinished sign-ups: they have proven no address, have no passkey, and nothing of theirs is
- * pending. Users that a back end or an import made stay, and so do those that a back end has changed.
+ * pending. Users that a back end or an import created or changed stay.
  *
  * @param note Called in the deleting transaction, with the app and its number of deleted users.
  * @returns Number of deleted users.
@@ -167,7 +167,7 @@ export async function sweepWebhooks(queries: Queries, now: number, signal?: Abor
   await deleteBetween(queries, 'webhooks', 'id', 'expires_at', 0, now - unsentLifetime, signal);
 }
 
-/** Deletes entries of the audit log that are older than so many days. */
+/** Deletes entries of the audit log that are older than a number of days. */
 export async function sweepAudit(
   queries: Queries,
   now: number,

@@ -38,7 +38,7 @@ const compiledTables = 'f09cd13c5e35c7177f32a0ae719fea4dd627e1f90b96483c6fdae457
 /**
  * Brings the tables up to date, each migration in one transaction. Safe when several processes start at once.
  *
- * @throws Error if a newer version made the database, or a released migration was changed; the tables stay as they are
+ * @throws Error if a newer version created the database, or a released migration was changed; the tables stay as they are
  */
 export async function migrate(db: Kysely<Schema>, kind: DatabaseKind): Promise<void> {
   await exclusively(db, kind, async (trx) => {
@@ -70,7 +70,7 @@ async function check(trx: Transaction<Schema>): Promise<void> {
     const migration = migrations.find((known) => known.name === name);
     if (!migration) {
       throw new Error(
-        `The database was made by a newer version of @passage-auth/server: this version does not know its migration ${name}`,
+        `The database was created by a newer version of @passage-auth/server: this version does not know its migration ${name}`,
       );
     }
     if (checksum !== checksumOf(migration)) {
@@ -111,7 +111,7 @@ async function nameMigrations(trx: Transaction<Schema>, kind: DatabaseKind): Pro
   if (rows.length > 0) await record(trx, { name: '0001-tables', text: tables });
 }
 
-/** Columns of the table of migrations: none before it is made. */
+/** Columns of the table of migrations: none before it is created. */
 async function listColumns(db: Kysely<Schema>, kind: DatabaseKind): Promise<string[]> {
   const query =
     kind === 'postgres'

@@ -30,10 +30,10 @@ export interface Restored {
 
 /**
  * Replaces a SQLite database with a backup. The backup is first copied, checked and migrated. Sessions, codes, links and
- * ceremonies in it become void, because they may have been used since. The replaced database is kept beside the new one.
+ * ceremonies in it end, because they may have been used since. The replaced database is kept beside the new one.
  *
  * @param backup File created by `backUp`, or a copy of a database, together with its `-wal` if it has one. It is not changed.
- * @param finishing Writes further rows to the restored database before it is put in place.
+ * @param finishing Writes further rows to the restored database before it replaces the other.
  * @throws TypeError for PostgreSQL, which has `pg_restore`
  * @throws Error if a server runs, or the backup is damaged or belongs to a newer version or a different secret; nothing changes then
  */
@@ -82,7 +82,7 @@ function requireBackup(backup: string, location: string): void {
   if (!file?.isFile()) throw new Error(`The backup ${backup} must be a file`);
   const present = statSync(location, { throwIfNoEntry: false });
   if (present?.ino === file.ino && present.dev === file.dev) {
-    throw new Error(`The backup ${backup} is the database itself: name a copy of it`);
+    throw new Error(`The backup ${backup} is the database itself: use a copy of it`);
   }
 }
 

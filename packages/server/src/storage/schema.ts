@@ -62,7 +62,7 @@ export interface UserTable {
   updated_at: number;
   /** 0 until the first login. */
   last_login_at: number;
-  /** Who made the user: a visitor, the app's back end, or an import. */
+  /** Who created the user: a visitor, the app's back end, or an import. */
   origin: 'signup' | 'back_end' | 'import';
   /** When a code or link sent to the address was used; null if never, whatever `email_verified` says. */
   email_proven_at: number | null;
@@ -96,7 +96,7 @@ export interface DeviceTable {
   created_at: number;
   updated_at: number;
   last_login_at: number;
-  /** 1 if the person who made the passkey had proven an address of the user. */
+  /** 1 if the person who created the passkey had proven an address of the user. */
   proven: Flag;
 }
 
@@ -143,7 +143,7 @@ export interface LinkTable {
   source: 'visitor' | 'back_end';
   /** Session that requested a link to verify an address. Null for a link that logs in, or that the back end created. */
   session_id: string | null;
-  /** Address of the user, of the same channel, when the link was made. */
+  /** Address of the user, of the same channel, when the link was created. */
   address: string | null;
   redirect_url: string;
   created_at: number;
@@ -162,7 +162,7 @@ export interface SessionTable {
   method: 'passkey' | 'otp' | 'magic_link' | 'back_end';
   /** Passkey that opened the session. */
   device_id: string | null;
-  /** 1 if this login proved an address of the user, or the person who made its passkey had proven one. */
+  /** 1 if this login proved an address of the user, or the person who created its passkey had proven one. */
   proven: Flag;
   /** When the user logged in: `auth_time` of access tokens. */
   created_at: number;
@@ -191,7 +191,7 @@ export interface EventTable {
 
 /** The audit log. Entries outlive their users and apps. */
 export interface AuditTable {
-  /** IDs of one process sort in the order in which they were made. */
+  /** IDs of one process sort in the order of their creation. */
   id: string;
   /** Null for events of the whole server. */
   app_id: string | null;

@@ -24,7 +24,7 @@ export function randomText(length = 24): string {
 
 let newest = 0;
 
-/** Returns an ID that sorts after those that this process made before. */
+/** Returns an ID that sorts after those that this process created before. */
 export function orderedText(now: number): string {
   newest = Math.max(now * 1000, newest + 1);
   return `${newest.toString(36).padStart(11, '0')}${randomText(16)}`;

@@ -18,7 +18,7 @@ const busyLimit = 5_000;
 /** How long to wait for the lock of a server that is stopping, in milliseconds. */
 const lockLimit = 2_000;
 
-/** @throws Error if it is no SQLite database, or cannot be read and written */
+/** @throws Error if it is not a SQLite database, or cannot be read and written */
 export async function openSqlite(location: string): Promise<Database> {
   const open = await loadSqlite();
   try {
@@ -76,7 +76,7 @@ export async function requireUnused(location: string): Promise<void> {
     database.exec('PRAGMA journal_mode = DELETE');
   } catch (cause) {
     if (failureOf(cause) !== 'busy') return;
-    throw new Error(`The SQLite file ${location} is in use by another process: stop that one first`, {
+    throw new Error(`The SQLite file ${location} is in use by another process: stop that process first`, {
       cause,
     });
   } finally {
@@ -125,7 +125,7 @@ export async function lockFile(location: string): Promise<() => void> {
       database.close();
       if (failureOf(error) !== 'busy') throw error;
       throw new Error(
-        `The SQLite file ${location} is in use by another Passage server: stop that one first, or use PostgreSQL to run several`,
+        `The SQLite file ${location} is in use by another Passage server: stop that server first, or use PostgreSQL to run several`,
       );
     }
   }
@@ -144,7 +144,7 @@ export class ImmediateSqliteDialect extends SqliteDialect {
     const database = this.#database;
     const driver = new SqliteDriver({ database: keepStatements(database) as never });
     driver.beginTransaction = () => begin(database);
-    // SQLite may have rolled back by itself, as when the disk is full: a second time is an error, which would hide the first.
+    // SQLite may have rolled back by itself, as when the disk is full. A second rollback is an error, which would hide the first.
     driver.rollbackTransaction = async () => void (database.inTransaction && database.exec('ROLLBACK'));
     const acquire = driver.acquireConnection.bind(driver);
     driver.acquireConnection = async () => new PatientConnection(await acquire(), database);

@@ -6,7 +6,7 @@ const mark = 'email addresses';
 const batch = 500;
 
 /**
- * Rewrites email addresses that older versions stored into the present form, once. An address stays if another user
+ * Rewrites email addresses that older versions stored in the current form, once. An address stays if another user
  * has it in that form, or if it is no longer valid. It is then logged at every start with the ID of its user, so that
  * the operator can decide.
  */
@@ -51,7 +51,7 @@ async function rewrite(
   if (email === undefined) {
     service.options.logger.warn(
       fields,
-      'The email address of a user is not valid any more: change it with the Management API',
+      'The email address of a user is no longer valid: change it with the Management API or passage-server users update',
     );
     return false;
   }

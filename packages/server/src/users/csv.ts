@@ -11,7 +11,7 @@ export interface FileRecord {
   fault?: string;
 }
 
-/** Longest record, in bytes. It bounds the memory that an unclosed quote takes. */
+/** Longest record, in bytes. It limits the memory that an unclosed quote takes. */
 const longest = 1_000_000;
 
 /** Fields by the names they may have in the header, in lower case and without spaces, `_` and `-`. */
@@ -87,7 +87,7 @@ export async function* readCsv(
   } catch (error) {
     if (!(error as { code?: string }).code?.startsWith('CSV_')) throw error;
     const { lines = line, message } = error as Error & { lines?: number };
-    yield { number: lines, fault: `is no CSV from here on: ${message}` };
+    yield { number: lines, fault: `is not valid CSV from here on: ${message}` };
   }
 }
 
@@ -137,11 +137,9 @@ function readHeader(
   const known = columns.flatMap((column) => column?.name ?? []);
   const twice = known.find((name, index) => known.indexOf(name) !== index);
   if (twice)
-    throw new TypeError(`The first line of the file names "${twice}" twice: remove one of the columns`);
+    throw new TypeError(`The first line of the file names "${twice}" twice: remove one of the two columns`);
   if (!known.includes('email') && !known.includes('phone')) {
-    throw new TypeError(
-      'The first line of the file must name the columns, with "email" or "phone" among them',
-    );
+    throw new TypeError('The first line of the file must name the columns, including "email" or "phone"');
   }
   const unknown = header.filter((_, index) => !columns[index]);
   if (unknown.length > 0) ignore(unknown);

@@ -15,11 +15,10 @@ export interface Identifier {
 }
 
 /**
- * Reads an email address in the one form that is stored, so that one address is one account: domain in ASCII (UTS 46), all
- * lower case, the local part in NFC (RFC 6532 §3.1). Refuses characters that people cannot see or tell apart:
- * control, format and full-width characters. RFC 5321 §4.5.3.1 bounds the length; quoted local parts are refused, and
- * so is a plus at the
- * start, which marks phone numbers.
+ * Reads an email address and returns it in the form that is stored, so that one address is one account: domain in ASCII
+ * (UTS 46), all lower case, local part in NFC (RFC 6532 §3.1). Rejects characters that people cannot see or distinguish:
+ * control, format and full-width characters. RFC 5321 §4.5.3.1 limits the length. Also rejects quoted local parts, and a
+ * plus at the start, which marks phone numbers.
  */
 export function readEmail(text: string): string | undefined {
   const typed = text.trim();
@@ -44,7 +43,7 @@ export function readPhone(text: string): string | undefined {
 /**
  * Reads the identifier of a visitor: a phone number begins with a plus, everything else is an email address.
  *
- * @throws {@link WireError} if it is neither, or the app does not allow its kind
+ * @throws {@link WireError} if it is neither, or the app does not allow that channel
  */
 export function readIdentifier(app: App, text: string): Identifier {
   const { allowedIdentifier } = app.settings;

@@ -10,9 +10,9 @@ import { findUser, insertUser } from './users.ts';
 
 const time = z.iso.datetime({ offset: true });
 
-/** Members of a record that are read. Other members of the Management API are ignored. */
+/** Members of a record that an import reads. It ignores other members of the Management API. */
 export const userRecord = z.object({
-  // Longer than IDs of the original service, and always one segment of a path.
+  // May be longer than IDs of the original service. Always one segment of a path.
   id: z
     .string()
     .regex(/^[\w-]{1,64}$/)
@@ -30,7 +30,7 @@ export const userRecord = z.object({
 /**
  * Adds users with their IDs, all or none. Users whose ID exists stay unchanged, so that an import can be repeated.
  *
- * @throws TypeError that names the first record, counted from 1, that cannot be imported, and why
+ * @throws TypeError that names the first invalid record, counted from 1, and why it is invalid
  * @internal
  */
 export async function importUsers(
@@ -60,7 +60,7 @@ export async function importUsers(
   return { imported, existing: rows.length - imported };
 }
 
-/** @throws ZodError, WireError or TypeError, which {@link faultOf} puts into words */
+/** @throws ZodError, WireError or TypeError, which {@link faultOf} describes */
 export function readRecord(service: Service, app: App, user: ImportedUser): Partial<NewUser> {
   const { id, external_id, status, ...given } = userRecord.parse(user);
   const { email = null, phone = null } = readIdentifiers(given);

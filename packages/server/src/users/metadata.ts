@@ -23,9 +23,9 @@ const rules: Record<MetadataType, { accepts: (value: unknown) => boolean; text: 
 };
 
 /**
- * Merges changes into a user's metadata; null removes a field. One invalid field refuses the whole change.
+ * Merges changes into a user's metadata; null removes a field. One invalid field rejects the whole change.
  *
- * @param scope Who changes it: visitors and users only reach the fields opened to them.
+ * @param scope Who changes it: visitors and users can change only the fields that are open to them.
  * @throws {@link WireError} `invalid_request`, naming the fields by the schema
  */
 export function mergeMetadata(
@@ -50,7 +50,7 @@ export function mergeMetadata(
   return JSON.stringify(Object.fromEntries(merged));
 }
 
-/** Adds the changed fields to those that a visitor wrote without proof, or removes them from that list if a known person wrote them. */
+/** Adds the changed fields to the list of those that a visitor wrote without proof, or removes them if a known person wrote them. */
 export function noteOpenFields(
   open: string | null,
   changes: Metadata | undefined,
@@ -72,7 +72,7 @@ export function omitFields(stored: string | null, fields: string | null): string
   return kept.length ? JSON.stringify(Object.fromEntries(kept)) : null;
 }
 
-/** Returns the names of the fields in which metadata differs. */
+/** Returns the names of the fields that differ. */
 export function changedFields(before: string | null, after: string | null): string[] {
   const [old, now] = [before, after].map((text) => (text ? (JSON.parse(text) as Metadata) : {})) as [
     Metadata,

@@ -62,7 +62,7 @@ export interface Arrival {
   devices: Omit<DeviceRow, 'user_id' | 'app_id'>[];
 }
 
-/** What was imported so far, and its entry in the audit log. */
+/** How many users were imported so far, and the entry in the audit log. */
 export interface Tally {
   users: number;
   entry?: string | undefined;
@@ -168,7 +168,7 @@ export function readArrival(service: Service, app: App, value: unknown): Arrival
  * Writes users and their passkeys in one transaction. Users whose ID exists are not changed, so that an interrupted import can be
  * repeated.
  *
- * @returns IDs written, IDs that existed, and the tally for the next call. The address of any other user belongs to somebody else.
+ * @returns IDs written, IDs that existed, and the tally for the next call. Of all others, an address belongs to another user.
  */
 export async function writeArrivals(
   service: Service,
@@ -214,7 +214,7 @@ export async function writeArrivals(
   });
 }
 
-/** Adds to the audit entry of an import, so that it has only one, in however many transactions it runs. */
+/** Adds to the audit entry of an import, so that an import has one entry for all its transactions. */
 async function countImported(
   service: Service,
   trx: Queries,

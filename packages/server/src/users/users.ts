@@ -23,12 +23,11 @@ export async function requireUser(queries: Queries, appId: string, id: string): 
 }
 
 /**
- * Finds and locks a user: until this transaction ends, no other one can log the user in or end their sessions.
- * Everything that opens or ends sessions, codes, links or ceremonies of a user calls it first, so that there are no
- * deadlocks.
+ * Finds and locks a user: until this transaction ends, no other transaction can log the user in or end their sessions.
+ * All code that opens or ends sessions, codes, links or ceremonies of a user calls this first, to prevent deadlocks.
  */
 export async function lockUser(trx: Queries, appId: string, id: string): Promise<UserRow | undefined> {
-  // An update that changes nothing locks the row in both databases. Only one has `select … for update`.
+  // An update without changes locks the row in both databases. SQLite has no `select … for update`.
   return trx
     .updateTable('users')
     .set((eb) => ({ status: eb.ref('status') }))
@@ -77,7 +76,7 @@ export function blankUser(appId: string, now: number): NewUser {
   };
 }
 
-/** Adds a user, or returns `undefined` if one of their addresses is taken. Two requests at once make one user. */
+/** Adds a user, or returns `undefined` if one of their addresses is taken. Two concurrent requests create one user. */
 export async function insertUser(
   service: Service,
   trx: Queries,
@@ -92,7 +91,7 @@ export async function insertUser(
     .executeTakeFirst();
 }
 
-/** Adds a user as `insertUser` does, and records it. */
+/** Adds a user like `insertUser`, and records the event. */
 export async function createUser(
   service: Service,
   trx: Queries,
@@ -113,7 +112,7 @@ export async function createUser(
   return user;
 }
 
-/** Returns the user of an address, and makes a pending one if there is none. */
+/** Returns the user of an address, and creates a pending one if there is none. */
 export async function findOrInsertUser(
   service: Service,
   app: App,
@@ -136,8 +135,8 @@ export async function findOrInsertUser(
 }
 
 /**
- * Makes a user one of the back end, which says that an address is theirs: strangers cannot enter the sign-up from now on, nor take the
- * address away from the account.
+ * Marks a user as belonging to the back end, which confirms that an address is theirs. From then on, strangers can neither continue the
+ * sign-up nor take the address away from the account.
  */
 export async function adoptUser(
   service: Service,
@@ -161,7 +160,7 @@ export async function adoptUser(
   return { ...user, ...changes };
 }
 
-/** Records that the back end takes over a user, unless it did before. The user must be locked. */
+/** Records that the back end takes over a user, unless it already has. The user must be locked. */
 export async function recordAdoption(
   service: Service,
   trx: Queries,

@@ -27,7 +27,7 @@ export function deviceView(row: WholeUser['devices'][number]) {
 }
 
 /**
- * Returns the user as a visitor sees them who entered one address, without the other address and without metadata.
+ * Returns the user as a visitor who entered one address sees them: without the other address and without metadata.
  * All members of the protocol are present.
  */
 export function strangerView(user: UserRow, devices: readonly DeviceRow[], { channel }: Identifier) {
@@ -35,7 +35,7 @@ export function strangerView(user: UserRow, devices: readonly DeviceRow[], { cha
   return { ...publicUserView(user, devices), [other]: '', [`${other}_verified`]: false, user_metadata: null };
 }
 
-/** Returns the members of the user's own view, without logins and devices. */
+/** Returns the user's own view, without logins and devices. */
 export function publicUserView(user: UserRow, devices: readonly DeviceRow[]) {
   return {
     id: user.id,

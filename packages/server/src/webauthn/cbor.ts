@@ -5,8 +5,8 @@ const maxDepth = 8;
 
 /**
  * Checks that bytes are exactly one CBOR item, or the given number, in the form that authenticators send: definite
- * lengths, no tags and floats, no key
- * twice, not deeply nested. The decoder used afterwards is lenient in all of these.
+ * lengths, no tags or floats, no duplicate
+ * keys, not deeply nested. The decoder used afterwards accepts all of these.
  *
  * @throws {@link CeremonyError}
  * @see CTAP 2.2 §8 (canonical CBOR), RFC 8949 §5.6

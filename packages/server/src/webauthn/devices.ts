@@ -9,11 +9,11 @@ import { browserName } from '../users/browser.ts';
 import { expectationOf } from './handshakes.ts';
 import type { Assertion, Attestation, NewCredential, Use } from './verify.ts';
 
-/** Loaded on demand: the attestation formats would make up most of the start. */
+/** Loaded on demand: the attestation formats would take most of the startup time. */
 const loadVerifier = () => import('./verify.ts');
 
 /**
- * Verifies the answer to a registration. The reason of a refusal goes to the log only.
+ * Verifies the answer to a registration. The reason of a rejection goes only to the log.
  *
  * @throws {@link WireError} `invalid_request`
  */
@@ -84,7 +84,7 @@ export async function insertDevice(
   return row;
 }
 
-/** Deletes a passkey, and ends the sessions that it opened. The user must be locked. @returns False when there is no such passkey. */
+/** Deletes a passkey, and ends the sessions that it opened. The user must be locked. @returns False if there is no such passkey. */
 export async function deleteDevice(trx: Queries, app: App, userId: string, id: string): Promise<boolean> {
   const row = await trx
     .deleteFrom('devices')
@@ -153,7 +153,7 @@ async function requireDevice(
   return device;
 }
 
-/** Some clients use the text of `user.id` as the handle, others decode it first. So the handle may be encoded once, twice or not at all. */
+/** Some clients use the text of `user.id` as the handle, others decode it first. So the handle can be encoded once, twice or not at all. */
 function isHandleOf(userId: string, handle: string): boolean {
   const once = Buffer.from(userId).toString('base64url');
   const twice = Buffer.from(once).toString('base64url');
@@ -187,7 +187,7 @@ export async function countUse(
   return row !== undefined;
 }
 
-/** Every credential is created as discoverable, so front ends call all but roaming keys a passkey. */
+/** Every credential is created as discoverable, so front ends call all of them passkeys except roaming keys. */
 function typeOf({
   backupEligible,
   transports,

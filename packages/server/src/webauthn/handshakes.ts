@@ -4,7 +4,7 @@ import type { Queries } from '../storage/database.ts';
 import type { Ceremony, DeviceRow, HandshakeRow, UserRow } from '../storage/schema.ts';
 import { randomText } from '../storage/secrets.ts';
 
-/** How long a browser may take, and how long its answer is accepted, in milliseconds. */
+/** How long the browser may take for a ceremony, and how long its answer is accepted, in milliseconds. */
 const timeout = 120_000;
 const lifetime = 300_000;
 
@@ -13,7 +13,7 @@ export const algorithms = [-7, -8, -257, -35, -36];
 
 /** What an answer is checked against. */
 export interface Expectation {
-  /** Says whether the challenge is the one that was sent. */
+  /** Returns whether the challenge is the one that was sent. */
   challenge: (challenge: string) => boolean;
   origins: string[];
   rpId: string;
@@ -29,7 +29,7 @@ interface Registrant {
   id: string;
   /** Email address or phone number. */
   name: string;
-  /** Session that adds a passkey. The answer must come from the same one. */
+  /** Session that adds a passkey. The answer must come from the same session. */
   sessionId?: string;
 }
 
@@ -57,7 +57,7 @@ export async function startRegistration(
     attestationType: 'none',
     excludeCredentials: devices.map(descriptor),
     authenticatorSelection: {
-      // Discoverable, so that logging in needs no identifier.
+      // Discoverable, so that a login needs no identifier.
       residentKey: 'required',
       userVerification: app.settings.userVerification,
       ...(attachment !== 'any' && { authenticatorAttachment: attachment }),
@@ -95,10 +95,10 @@ export async function startLogin(
 }
 
 /**
- * Uses a handshake up, whether its answer is right or wrong: there is no second try with the same challenge. Its row
- * stays, so that it is noticed if the ceremony is ended during the verification.
+ * Marks a handshake as used, whether its answer is valid or not: a challenge has no second try. Its row stays, so that
+ * an end of the ceremony during the verification is noticed.
  *
- * @returns The handshake, or `undefined` when it is unknown, used, expired, of another app or of another ceremony.
+ * @returns The handshake, or `undefined` if it is unknown, used, expired, or belongs to another app or ceremony.
  */
 export async function takeHandshake(
   service: Service,
@@ -108,7 +108,7 @@ export async function takeHandshake(
 ): Promise<HandshakeRow | undefined> {
   const row = await service.db
     .updateTable('handshakes')
-    // A negative time is expired by any clock. The row is deleted when it would have expired.
+    // With a negative time, it counts as expired. The row is deleted when it would have expired.
     .set((eb) => ({ expires_at: eb(eb.val(0), '-', eb.ref('expires_at')) }))
     .where('id_hash', '=', service.secrets.hash('handshake', id))
     .where('app_id', '=', app.id)
@@ -128,11 +128,11 @@ export async function endHandshake(trx: Queries, handshake: HandshakeRow | undef
 }
 
 /**
- * Whether all that was pending of a user was ended after a login was begun. One without an identifier is nobody's until its answer, so
- * that the end could not delete it. An end later than any ceremony of today expires was written while a clock was ahead.
+ * Returns whether everything pending of a user was ended after a login began. A login without an identifier belongs to nobody until its
+ * answer arrives, so the end could not delete it. An end later than the expiry of any current ceremony was written while a clock was ahead.
  */
 export function isOutlived({ clock }: Service, { expires_at }: HandshakeRow, { ended_at }: UserRow): boolean {
-  // Of a handshake that was used the time is below zero.
+  // The time of a used handshake is negative.
   const begunAt = Math.abs(expires_at) - lifetime;
   return begunAt < ended_at && ended_at <= clock() + lifetime;
 }

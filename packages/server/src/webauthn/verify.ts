@@ -27,8 +27,8 @@ export interface NewCredential {
 /**
  * Verifies a registration, all steps of WebAuthn §7.1. The caller checks that the credential ID is new.
  *
- * Not checked: whether an attestation leads to a trusted maker. Attestation is not requested; if one is sent, it must
- * be valid.
+ * Not checked: whether an attestation leads to a trusted manufacturer. Attestation is not requested; if one is sent, it
+ * must be valid.
  *
  * @throws Error whose text says what is wrong, for the log
  */
@@ -80,7 +80,7 @@ export interface StoredCredential {
 /** Counter and flags of a passkey after a login. */
 export interface Use {
   counter: number;
-  /** The counter did not grow. Devices that share a synced passkey may each count for themselves. */
+  /** The counter did not increase. Devices that share a synced passkey may each have their own counter. */
   counterWentBack: boolean;
   backupEligible: boolean;
   backedUp: boolean;
@@ -89,8 +89,8 @@ export interface Use {
 /**
  * Verifies a login, all steps of WebAuthn §7.2 that concern the answer itself. The caller checks whose credential it is.
  *
- * A counter that does not grow is refused for a passkey that cannot be synced: it may have been copied. Whether a passkey can be
- * synced may change between logins, as its provider decides.
+ * A counter that does not increase is rejected for a passkey that cannot be synced, because the passkey may have been copied. Whether a
+ * passkey can be synced may change between logins, as its provider decides.
  *
  * @throws Error whose text says what is wrong, for the log
  */
@@ -101,7 +101,7 @@ export async function verifyAssertion(
 ): Promise<Use> {
   requireSameOriginFrame(response.response.clientDataJSON);
   const data = Buffer.from(response.response.authenticatorData, 'base64url');
-  // §6.1: AT and ED say what follows; the parser reads attested data in a login too.
+  // §6.1: the flags AT and ED say what follows. The parser reads attested data in a login too.
   if (parseAuthenticatorData(Uint8Array.from(data)).flags.at)
     throw new CeremonyError('Attested data in a login');
   requireStrictAuthenticatorData(data);
@@ -115,7 +115,7 @@ export async function verifyAssertion(
     credential: {
       id: credential.id,
       publicKey: Uint8Array.from(credential.publicKey),
-      // The verifier would refuse by the counter before it checks signature and flags. The counter is compared below.
+      // Otherwise the verifier would reject the counter before it checks signature and flags. The counter is compared below.
       counter: 0,
     },
     requireUserVerification: expected.userVerification === 'required',
@@ -128,7 +128,7 @@ export async function verifyAssertion(
   return { counter, counterWentBack, backupEligible, backedUp: info.credentialBackedUp };
 }
 
-/** Ceremonies in frames of other sites are not offered. §7.1 step 10, §7.2 step 13. */
+/** Ceremonies in frames of other sites are not supported. §7.1 step 10, §7.2 step 13. */
 function requireSameOriginFrame(clientDataJSON: string): void {
   const text = new TextDecoder('utf-8', { fatal: true }).decode(Buffer.from(clientDataJSON, 'base64url'));
   const { crossOrigin, topOrigin } = JSON.parse(text) as Record<string, unknown>;
@@ -137,7 +137,7 @@ function requireSameOriginFrame(clientDataJSON: string): void {
   }
 }
 
-/** What follows the credential ID is its key, then extensions, as the flags say. The parser used afterwards encodes both anew. §6.1. */
+/** After the credential ID come its key and then extensions, as the flags say. The parser used afterwards encodes both again. §6.1. */
 function requireStrictAuthenticatorData(data: Uint8Array): void {
   const flags = data[32] ?? 0;
   const attested = flags & 0x40 ? 1 : 0;
@@ -161,7 +161,7 @@ function requireStrictAttestation(object: ReturnType<typeof decodeAttestationObj
     throw new CeremonyError('Self attestation names another algorithm');
 }
 
-/** The key must be one that can sign at all: a point on its curve, or RSA of at least 2048 bits. */
+/** The key must be usable: a point on its curve, or RSA with at least 2048 bits. */
 function requireGoodKey(publicKey: Uint8Array): void {
   const jwk = jwkOf(publicKey);
   const key = createPublicKey({ key: jwk, format: 'jwk' });
