@@ -10,6 +10,7 @@ const packages = fileURLToPath(new URL('../packages/', import.meta.url));
 const floors: readonly (readonly string[])[] = [
   ['cli.ts', 'commands'],
   ['index.ts', 'server.ts', 'schedule.ts', 'environment.ts'],
+  ['answerer.ts'],
   ['router.ts'],
   ['auth'],
   ['management'],

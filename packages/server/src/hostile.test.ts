@@ -4,7 +4,8 @@ import { z } from 'zod';
 import { databases, describeDatabases } from '../test/databases.ts';
 import { type Answer, TestServer } from '../test/server.ts';
 import type { Route } from './http/routes.ts';
-import { authRoutes, managementRoutes } from './router.ts';
+import { managementRoutes } from './management/management.ts';
+import { authRoutes } from './router.ts';
 
 const ada = 'ada@example.com';
 

@@ -3,8 +3,9 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import type { z } from 'zod';
 import { limitVariables, optionVariables } from './environment.ts';
+import { managementRoutes } from './management/management.ts';
 import { limits, options } from './options.ts';
-import { authRoutes, managementRoutes } from './router.ts';
+import { authRoutes } from './router.ts';
 import { metadataField, newApp } from './settings.ts';
 
 const file = fileURLToPath(new URL('../../../docs/server.md', import.meta.url));

@@ -2,7 +2,8 @@ import { expect, it } from 'vitest';
 import { describeDatabases } from '../test/databases.ts';
 import { origin, TestServer } from '../test/server.ts';
 import { currentUser, device, publicApp, publicUser } from './http/schemas.ts';
-import { authRoutes, managementRoutes } from './router.ts';
+import { managementRoutes } from './management/management.ts';
+import { authRoutes } from './router.ts';
 
 const ada = 'ada@example.com';
 const memory = async () => ({ location: ':memory:', drop: async () => {} });

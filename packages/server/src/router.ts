@@ -12,14 +12,12 @@ import { WireError } from './errors.ts';
 import type { ClientReader } from './http/client.ts';
 import { addCors } from './http/cors.ts';
 import { createHttpRouter, type HttpEnvironment } from './http/hono.ts';
+import { mountRoutes } from './http/mount.ts';
 import { isProbe, probeHeader, seenHeader } from './http/probe.ts';
 import { refuse } from './http/refuse.ts';
-import { mountRoutes, type Route } from './http/routes.ts';
+import type { Route } from './http/routes.ts';
 import { addSystemRoutes } from './http/system.ts';
-import { appRoutes as managedAppRoutes } from './management/app.ts';
-import { linkRoutes as managedLinkRoutes } from './management/links.ts';
-import { listRoutes } from './management/list.ts';
-import { userRoutes as managedUserRoutes } from './management/users.ts';
+import { managementRoutes } from './management/management.ts';
 import { addPages } from './pages/pages.ts';
 import type { Service } from './service.ts';
 
@@ -32,13 +30,6 @@ export const authRoutes: readonly Route[] = [
   ...tokenRoutes,
   ...currentUserRoutes,
   ...absentRoutes,
-];
-
-export const managementRoutes: readonly Route[] = [
-  ...managedAppRoutes,
-  ...listRoutes,
-  ...managedUserRoutes,
-  ...managedLinkRoutes,
 ];
 
 type Http = (request: Request, environment: HttpEnvironment['Bindings']) => Promise<Answer>;

@@ -1,35 +1,25 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Answer, toResponse } from './answer.ts';
+import { toResponse } from './answer.ts';
 import { createAdministration, createFirstApp, type PassageApps } from './apps/administration.ts';
 import { StoredKeys } from './apps/keys.ts';
 import { warnOfApps } from './apps/warnings.ts';
 import type { OutboxMessage } from './delivery/delivery.ts';
 import { outbox } from './delivery/outbox.ts';
 import { storing } from './delivery/stored.ts';
-import { WireError } from './errors.ts';
 import { record } from './events/record.ts';
 import { createSender, type Sender } from './events/sender.ts';
-import { createClientReader } from './http/client.ts';
-import { addCommonHeaders } from './http/headers.ts';
-import { createHints } from './http/hints.ts';
-import type { HttpEnvironment } from './http/hono.ts';
 import { type Listener, openListener } from './http/listener.ts';
 import { createMetrics } from './http/metrics.ts';
-import { type Answerer, answerNode, type RequestParts } from './http/node.ts';
-import { refuse } from './http/refuse.ts';
-import { requestIdHeader, requestIdOf, withRequestId } from './http/requestid.ts';
-import { isSystemPath, relatedOriginsPath } from './http/system.ts';
+import { type Answerer, answerNode } from './http/node.ts';
 import { type PassageServerOptions, readSecret, resolveOptions } from './options.ts';
-import { createHttp } from './router.ts';
 import { createSchedule, type Schedule, type ScheduledRun } from './schedule.ts';
-import { type Service, track } from './service.ts';
+import type { Service } from './service.ts';
 import { backUp } from './storage/backup.ts';
 import { requireSecret } from './storage/binding.ts';
 import { openStorage, type Use } from './storage/database.ts';
 import { changeSecret, voidSecrets } from './storage/maintenance.ts';
 import { createSecrets } from './storage/secrets.ts';
-import { isPlainPath } from './urls.ts';
 import { rewriteAddresses } from './users/addresses.ts';
 import { importUsers } from './users/import.ts';
 
@@ -137,6 +127,8 @@ export async function openServer(
     await warnOfApps(service);
     const schedule = createSchedule(service);
     if (use === 'serve') {
+      // The first request shall not wait for it.
+      await import('./answerer.ts');
       schedule.start();
       sender?.start();
     }
@@ -154,56 +146,14 @@ function assemble(
   created: PassageServer['created'],
   messages: readonly OutboxMessage[],
 ): PassageServer {
-  const { basePath } = service.options;
-  const clients = createClientReader(service.options.trustedProxies);
-  const hint = createHints();
-  const http = createHttp(service, clients);
   let listener: Listener | undefined;
   let closing: Promise<void> | undefined;
+  let answerer: Promise<Answerer> | undefined;
 
-  const respond = async (
-    { method, origin, path, headers, body }: RequestParts,
-    environment: HttpEnvironment['Bindings'],
-  ): Promise<Answer> => {
-    const [pathname = ''] = path.split('?', 1);
-    // `node:http` does not normalize paths.
-    if (!pathname.startsWith('/') || !isPlainPath(pathname)) return new WireError('not_found').toAnswer();
-    const below = pathname === basePath || pathname.startsWith(`${basePath}/`);
-    const related = pathname === relatedOriginsPath;
-    if (!below && !related) {
-      if (topLevel.test(pathname)) {
-        hint(environment.service, 'prefix', { expected: `${basePath}/` }, strippedPrefix);
-      }
-      return new WireError('not_found').toAnswer();
-    }
-    const prefix = related ? '' : basePath;
-    const inside = path.slice(prefix.length);
-    // The router accepts trailing slashes.
-    if (pathname.endsWith('/') && isSystemPath(pathname.slice(prefix.length, -1))) {
-      return new WireError('not_found').toAnswer();
-    }
-    // Hono and the routes read no other parts.
-    const inner = {
-      method: method === 'HEAD' ? 'GET' : method,
-      url: origin + (inside.startsWith('/') ? inside : `/${inside}`),
-      headers,
-      body,
-    };
-    return http(inner as Request, environment);
-  };
-  const answer: Answerer = async (headers, remoteAddress, read) => {
-    const id = requestIdOf(headers.get(requestIdHeader), () => clients.isProxy(remoteAddress));
-    const environment = { service: withRequestId(service, id), remoteAddress };
-    const work = async () => {
-      try {
-        return await respond(await read(), environment);
-      } catch (error) {
-        return refuse(environment.service, error).toAnswer();
-      }
-    };
-    const made = await track(service, work());
-    addCommonHeaders(made, id);
-    return made;
+  // Commands answer no requests, so they do without the routes.
+  const answer: Answerer = async (...request) => {
+    answerer ??= import('./answerer.ts').then(({ createAnswerer }) => createAnswerer(service));
+    return (await answerer)(...request);
   };
   const handler: PassageServer['handler'] = (req, res) =>
     void answerNode(answer, service.options.origin, req, res);
@@ -258,11 +208,6 @@ function assemble(
     },
   };
 }
-
-/** Paths of the server after a proxy has removed the prefix. */
-const topLevel = /^\/(?:(?:auth|api)\/v1\/|(?:login|livez|readyz|metrics)$)/;
-const strippedPrefix =
-  'A request lacks the path of "baseUrl": configure the proxy in front of the server not to strip the prefix';
 
 /** Longest time to wait for requests and messages when the server closes, in milliseconds. Platforms end a process ten seconds after SIGTERM. */
 const patience = 9_500;

@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import { requireApp } from '../apps/apps.ts';
 import { AppNotFoundError, WireError } from '../errors.ts';
 import type { device, listedUser, magicLink, passageUser } from '../http/schemas.ts';
-import { managementRoutes } from '../router.ts';
+import { managementRoutes } from '../management/management.ts';
 import type { App, Service } from '../service.ts';
 import { readEmail, readPhone } from '../users/identifiers.ts';
 import { findUser, findUserByIdentifier } from '../users/users.ts';

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { TestServer } from '../../test/server.ts';
-import { authRoutes, managementRoutes } from '../router.ts';
+import { managementRoutes } from '../management/management.ts';
+import { authRoutes } from '../router.ts';
 
 const memory = async () => ({ location: ':memory:', drop: async () => {} });
 
