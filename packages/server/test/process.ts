@@ -42,7 +42,7 @@ export function run(
 /** Waits until a server serves, and returns its port. */
 export async function portOf(server: Run): Promise<number> {
   await expect.poll(server.output, { timeout: 30_000 }).toContain('Passage server on port');
-  return Number(/on port (\d+)/.exec(server.output())?.[1]);
+  return Number(/Passage server on port (\d+)/.exec(server.output())?.[1]);
 }
 
 /** Takes no port that the system gives away: it would be another test's before the server has it. */
