@@ -145,6 +145,18 @@ describe('on its own port', () => {
     expect(Date.now() - begun).toBeLessThan(10_000);
   });
 
+  it('confirms a document without saying that it is empty', async () => {
+    const server = await start();
+    const { port } = await server.listen({ port: 0 });
+    const url = `http://127.0.0.1:${port}/passage/login.css`;
+    const whole = await fetch(url);
+    expect(whole.headers.get('Content-Length')).toBe(String((await whole.text()).length));
+    const headers = { 'If-None-Match': whole.headers.get('ETag') ?? '' };
+    const confirmed = await fetch(url, { headers, cache: 'no-store' });
+    expect([confirmed.status, confirmed.headers.get('Content-Length')]).toEqual([304, null]);
+    expect(confirmed.headers.get('ETag')).toBe(whole.headers.get('ETag'));
+  });
+
   it('says when the port is taken', async () => {
     const [server, second] = [await start(), await start()];
     const { port } = await server.listen({ port: 0, host: '127.0.0.1' });

@@ -97,7 +97,8 @@ function parsedBody(body: unknown): string | Uint8Array | undefined {
 }
 
 function send({ status, headers, content }: Answer, req: IncomingMessage, res: ServerResponse): void {
-  const body = status === 204 || req.method === 'HEAD' ? undefined : content;
+  // RFC 9110 §8.6: in a 304, the length would be that of the document which it confirms.
+  const body = status === 204 || status === 304 || req.method === 'HEAD' ? undefined : content;
   if (body !== undefined) headers['Content-Length'] = String(Buffer.byteLength(body));
   // The rest of a refused body is not read.
   if (status === 413) headers.Connection = 'close';
