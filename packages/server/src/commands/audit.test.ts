@@ -83,7 +83,7 @@ describe.skipIf(!built)('audit (needs a build)', () => {
       );
     }, 120_000);
 
-    it('filters by app, user, type, actor and time, also for those that are gone', async () => {
+    it('filters by app, user, type, actor and time, also for deleted users and apps', async () => {
       const { appId, server } = passage;
       const [key] = await server.apps.listApiKeys(appId);
       const { body } = await passage.manage('POST', '/users', { email: 'alan@example.com' });

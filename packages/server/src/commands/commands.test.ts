@@ -48,7 +48,7 @@ describe.skipIf(!built)('commands (need a build)', () => {
       return JSON.parse(output.split('\n').find((line) => /^({|\[[\]{])/.test(line)) ?? '');
     };
 
-    it('makes, shows, changes, stops and deletes a user', async () => {
+    it('creates, shows, changes, deactivates and deletes a user', async () => {
       await passage.server.apps.update(passage.appId, {
         userMetadataSchema: [{ fieldName: 'plan', type: 'string' }],
       });
@@ -90,7 +90,7 @@ describe.skipIf(!built)('commands (need a build)', () => {
       });
     }, 120_000);
 
-    it('ends sessions, deletes passkeys, and lets a user in who has none left', async () => {
+    it('ends sessions, deletes passkeys, and lets in a user without passkeys', async () => {
       const ada = await passage.register('ada@example.com');
       expect((await of('users', 'sessions', 'end', ada.id)).code).toBe(0);
       const refresh = () => passage.auth('POST', '/tokens', { refresh_token: ada.refreshToken });
@@ -150,7 +150,7 @@ describe.skipIf(!built)('commands (need a build)', () => {
       const [used] = (await json('api-keys', 'list')).filter(({ id }: { id: string }) => id === made.id);
       expect(used).toMatchObject({ name: 'CI', lastUsedAt: expect.any(String) });
       expect((await of('api-keys', 'revoke', appId, made.id, '--yes')).code).toBe(0);
-      // The server may take the key for a second more.
+      // The server may accept the key for one more second.
       await expect.poll(async () => (await use()).status, { timeout: 5_000 }).toBe(401);
 
       const [first] = await json('keys', 'list');
@@ -159,7 +159,7 @@ describe.skipIf(!built)('commands (need a build)', () => {
       const [, second] = await json('keys', 'list');
       expect((await of('keys', 'revoke', appId, second.id, '--yes')).code).toBe(0);
       const [left, ...none] = await json('keys', 'list');
-      // It was to retire after the second: now it signs on.
+      // It would have retired because of the second key. Without that, it goes on signing.
       expect(left).toMatchObject({ id: first.id });
       expect(left.retiresAt).toBeUndefined();
       expect(none).toEqual([]);

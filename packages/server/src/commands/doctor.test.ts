@@ -23,7 +23,7 @@ async function end(args: string[], variables: Record<string, string>) {
 
 describe.skipIf(!built)('doctor (needs a build)', () => {
   describeStored('of a database', (make) => {
-    it('finds what is wrong, and nothing once all is right', async () => {
+    it('finds problems, and none when everything is right', async () => {
       const database = await make();
       const port = await freePort();
       const mail = new SMTPServer({ authOptional: true, disabledCommands: ['STARTTLS'] });

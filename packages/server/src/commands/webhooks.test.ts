@@ -19,7 +19,7 @@ async function end(args: string[], more: Record<string, string>) {
 
 describe.skipIf(!built)('webhooks (needs a build)', () => {
   describeStored('beside a server', (make) => {
-    it('lists events, and has them sent again', async () => {
+    it('lists events, and sends them again', async () => {
       let status = 500;
       await using receiver = await startReceiver(() => status);
       const database = await make();

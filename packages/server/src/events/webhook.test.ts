@@ -52,7 +52,7 @@ const user = async (server: TestServer, email: string) =>
   (await server.manage('POST', '/users', { email })).body.user.id as string;
 
 describeStored('The event webhook', (make) => {
-  it('tells of each kind of event right after its commit, signed, without secrets and addresses', async () => {
+  it('sends each kind of event right after its commit, signed, without secrets and addresses', async () => {
     await using receiver = await startReceiver();
     const userMetadataSchema = [{ fieldName: 'color', type: 'string' }] as const;
     await using started = await start(make, receiver.url, {

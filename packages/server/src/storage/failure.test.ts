@@ -201,7 +201,7 @@ describe('PostgreSQL', () => {
     await drop();
   });
 
-  it('gives one of many who ask for the same address what they ask for, and none an error of the server', async () => {
+  it('lets one of many concurrent requests take an address, and answers none with a server error', async () => {
     const server = await TestServer.start(() => makeSchema(postgres()));
     const many = Array.from({ length: 10 }, (_, index) => index);
     const made = await Promise.all(
@@ -243,7 +243,7 @@ describe('SQLite', () => {
     holdLock();
     const login = await server.auth('PATCH', '/magic-link/activate', { magic_link: link.secret });
     expect(login.status).toBe(200);
-    // One statement, which is no transaction.
+    // One statement outside a transaction.
     holdLock();
     expect((await server.manage('POST', '/users', { email: 'grace@example.com' })).status).toBe(201);
     other.close();

@@ -15,7 +15,7 @@ describeStored('Clean-up', (make) => {
       },
       { rateLimits: {} },
     );
-    // Not seen through the APIs, which say of what has expired that it does not exist.
+    // Read from the tables, because the APIs answer for expired rows that they do not exist.
     return { server, storage: await openStorage(database?.location ?? '') };
   };
   const count = async ({ db }: Storage, table: 'limits' | 'users') =>
@@ -111,7 +111,7 @@ describeStored('Clean-up', (make) => {
     await server.server.runScheduled();
     expect(await list()).toContain('unfinished');
     server.advance(day);
-    // Whose code is on its way.
+    // This user has a pending code.
     await signUp('returning@example.com');
     await signUp('new@example.com');
     await server.server.runScheduled();

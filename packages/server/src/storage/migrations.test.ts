@@ -63,7 +63,7 @@ describe.each(kinds)('Migrations ($name)', ({ make, load, fixture, userId, refre
     await fresh.drop();
   });
 
-  it('keeps users, passkeys and keys, and ends sessions that knew nothing of proof', async () => {
+  it('keeps users, passkeys and keys, and ends sessions from before proofs were recorded', async () => {
     const { location, drop } = await loadFixture();
     const server = await createPassageServer({ baseUrl, secret, database: location, clock: () => noon });
     const call = async (path: string, init?: RequestInit) => {
@@ -98,7 +98,7 @@ describe.each(kinds)('Migrations ($name)', ({ make, load, fixture, userId, refre
     await drop();
   });
 
-  it('starts a database anew in which numbers had just begun', async () => {
+  it('migrates a new database that had only begun with numbers', async () => {
     const { location, drop } = await make();
     await load(location, 'create table migrations (id integer primary key, checksum text not null)');
     const storage = await openStorage(location);

@@ -65,7 +65,7 @@ describe('PostgreSQL with a private CA', () => {
     },
   );
 
-  it('is not trusted without, which the error tells with host and cure', async () => {
+  it('is not trusted without its CA, and the error names the host and how to fix it', async () => {
     await expect(openStorage(locate({ sslmode: 'verify-full' }))).rejects.toThrow(
       /^Cannot connect to PostgreSQL at localhost:\d+: .*certificate.*\. Trust the CA of the database: add sslrootcert=\/path\/to\/ca\.pem to the URL$/,
     );

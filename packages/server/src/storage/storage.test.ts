@@ -21,7 +21,7 @@ describeDatabases('Storage', (make) => {
     const keep = async () => ({ location, drop: async () => {} });
     const first = await TestServer.start(keep, { app: { refreshReuseInterval: 0 } });
     const { refreshToken, authenticator } = await first.register('ada@example.com');
-    // Of others: the first proof of an address ends what was made before it.
+    // Of other users, because the first proof of an address ends what was created before.
     const link = await first.createLink('grace@example.com');
     await first.auth('PATCH', '/magic-link/activate', { magic_link: link.secret });
     const { otpId, code } = await first.sendCode('grace@example.com');
@@ -75,7 +75,7 @@ describeDatabases('Storage', (make) => {
     const first = await TestServer.start(async () => ({ location, drop: async () => {} }));
     const { refreshToken } = await first.register('ada@example.com');
     expect(await first.server.rotateSecret(otherSecret)).toBe(1);
-    // Who goes on with the old secret is not to be sent any more requests.
+    // A process with the old secret must not get any more requests.
     expect((await first.call('GET', '/readyz')).status).toBe(503);
     await first.server.close();
     await expect(createPassageServer({ baseUrl, secret, database: location })).rejects.toThrow(
