@@ -131,8 +131,7 @@ describe('origins of an app', () => {
 });
 
 describeDatabases('an authOrigin whose host is an address', (make) => {
-  const warnings = (server: TestServer) =>
-    server.log.filter((line) => line.includes('Passkeys are impossible'));
+  const warnings = (server: TestServer) => server.log.filter((line) => line.includes('Passkeys do not work'));
 
   it.each([
     ['https://192.168.1.20', 1],

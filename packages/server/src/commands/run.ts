@@ -14,12 +14,25 @@ import { type Command, UsageError } from './command.ts';
 import { commands } from './commands.ts';
 import { commonOptions, helpOf, listOf, usageOf } from './help.ts';
 
+/** Runs the command that the arguments name, and ends the process with 1 if it fails, or with 2 if the arguments are wrong. */
+export async function main(argv: readonly string[]): Promise<void> {
+  try {
+    await runCommand(argv);
+  } catch (error) {
+    const { message, code } = error as NodeJS.ErrnoException;
+    const usage = error instanceof UsageError;
+    const text = message || code || 'failed';
+    console.error(`passage-server: ${usage ? text : text.replaceAll(/\s*\n\s*/g, ' ')}`);
+    process.exit(usage ? 2 : 1);
+  }
+}
+
 /**
  * Runs the command that the arguments name, and prints its output.
  *
  * @throws {@link UsageError} when the arguments are wrong; nothing has been done then
  */
-export async function runCommand(argv: readonly string[]): Promise<void> {
+async function runCommand(argv: readonly string[]): Promise<void> {
   const { command, rest } = findCommand(argv);
   if (!command) return console.log(listOf());
   const { values, positionals } = readArguments(command, rest);

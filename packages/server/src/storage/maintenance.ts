@@ -104,7 +104,7 @@ export async function deleteUnfinishedSignups(
   for (const { id } of apps) {
     const deleteBatch = () =>
       db.transaction().execute(async (trx) => {
-        const unfinished = unfinishedSignups(trx, id, now - signupLifetime);
+        const unfinished = unfinishedSignups(trx, id, now);
         const deletion = trx.deleteFrom('users').where('app_id', '=', id).where('id', 'in', unfinished);
         const deleted = await deletion.executeTakeFirst();
         const users = Number(deleted.numDeletedRows);
@@ -116,12 +116,15 @@ export async function deleteUnfinishedSignups(
   return count;
 }
 
-function unfinishedSignups(queries: Queries, appId: string, until: number) {
+function unfinishedSignups(queries: Queries, appId: string, now: number) {
+  const until = now - signupLifetime;
   const without = (['devices', 'sessions', 'codes', 'links', 'handshakes'] as const).map((table) => {
     const rows = (queries as unknown as AnyTable).selectFrom(table).select('user_id');
-    return rows
+    const own = rows
       .whereRef(`${table}.app_id`, '=', 'users.app_id')
       .whereRef(`${table}.user_id`, '=', 'users.id');
+    // What has expired may not have been deleted yet.
+    return table === 'devices' ? own : own.where('expires_at', '>', now);
   });
   return queries
     .selectFrom('users')
