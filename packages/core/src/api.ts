@@ -58,7 +58,7 @@ export function createApi(options: ResolvedOptions): CallApi {
     const end = performance.now() + callTimeout;
     const timeLeft = () => end - performance.now();
     const send = createFetch({
-      // Not ofetch's copies of the headers: making them for each call takes as long as all else it does.
+      // Without ofetch's own headers, which it makes anew for each call.
       fetch: (input, { method = 'GET', body = null, signal = null } = {}) =>
         fetch(
           input,

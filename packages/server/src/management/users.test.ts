@@ -37,6 +37,8 @@ describeDatabases('Management API', (make) => {
     await using server = await TestServer.start(make);
     const path = `/api/v1/apps/${server.appId}/users`;
     expect((await server.call('GET', `${path}?api_key=${server.apiKey}`)).status).toBe(401);
+    // Keys, and below events, of the same moment have no order.
+    server.advance(1);
     const { id, apiKey } = await server.server.apps.createApiKey(server.appId, 'Second');
     expect((await server.manage('GET', '/users', undefined, { token: apiKey })).status).toBe(200);
     const keys = await server.server.apps.listApiKeys(server.appId);
@@ -181,6 +183,7 @@ describeDatabases('Management API', (make) => {
       status: 404,
       body: { code: 'device_not_found' },
     });
+    server.advance(1);
     expect(await server.manage('DELETE', `/users/${id}/devices/${device.id}`)).toMatchObject({
       status: 200,
       text: '',
