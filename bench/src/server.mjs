@@ -19,7 +19,7 @@ const headers = { authorization: `Bearer ${apiKey}` };
 /** Lists of a million users, as queries of the Management API. */
 const lists = {
   'the newest 15': '',
-  'by e-mail address': 'identifier=user500000@example.com',
+  'by email address': 'identifier=user500000@example.com',
   'by id': `id=u0007919${'A'.repeat(16)}`,
   'inactive ones (1 %), page of 15': 'status=inactive',
   'created within an hour': 'created_at=gt:2024-06-01T00:00:00Z&created_at=lt:2024-06-01T01:00:00Z',
