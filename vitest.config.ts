@@ -74,8 +74,8 @@ export default defineConfig({
       thresholds: {
         'packages/{core,express,fastify,hono,nestjs}/src/**': { lines: 100, statements: 100 },
         'packages/testing/src/**': { lines: 98, statements: 98 },
-        // Commands run in processes of their own, where nothing is counted. Half of the tests reach this much: raise it, never lower it.
-        'packages/server/src/**': { lines: 74, statements: 72 },
+        // A little less than complete runs reach, since which paths of a race are taken differs: raise it, never lower it.
+        'packages/server/src/**': { lines: 95, statements: 93 },
       },
     },
   },
