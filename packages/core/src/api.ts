@@ -58,7 +58,7 @@ export function createApi(options: ResolvedOptions): CallApi {
     const end = performance.now() + callTimeout;
     const timeLeft = () => end - performance.now();
     const send = createFetch({
-      // Without ofetch's own headers, which it makes anew for each call.
+      // Not the headers that ofetch would create for each call.
       fetch: (input, { method = 'GET', body = null, signal = null } = {}) =>
         fetch(
           input,

@@ -1,3 +1,3 @@
 #!/usr/bin/env node
-// Loaded by itself: a part that the package shares with this file would run the command wherever it is imported.
+// A static import would let the bundler put code of the package into this file, and importing that code would run the command.
 void import('./commands/run.ts').then(({ main }) => main(process.argv.slice(2)));

@@ -127,7 +127,7 @@ export async function openServer(
     await warnOfApps(service);
     const schedule = createSchedule(service);
     if (use === 'serve') {
-      // The first request shall not wait for it.
+      // Loaded here, so that the first request does not wait for it.
       await import('./answerer.ts');
       schedule.start();
       sender?.start();
