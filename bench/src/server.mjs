@@ -136,6 +136,11 @@ async function livez(contestants) {
   /** @type {Record<string, { url: string, cpu: () => number, each: number[] }>} */
   const servers = {
     '@hono/node-server': { url: `http://127.0.0.1:${port}`, cpu: () => cpuOf(peer.pid), each: [] },
+    'the same, with our headers': {
+      url: `http://127.0.0.1:${port}/headers`,
+      cpu: () => cpuOf(peer.pid),
+      each: [],
+    },
   };
   for (const [
     name,

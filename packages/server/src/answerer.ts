@@ -24,10 +24,10 @@ export function createAnswerer(service: Service): Answerer {
   const hint = createHints();
   const http = createHttp(service, clients);
 
-  const respond = async (
+  const route = (
     { method, origin, path, headers, body }: RequestParts,
     environment: HttpEnvironment['Bindings'],
-  ): Promise<Answer> => {
+  ): Answer | Promise<Answer> => {
     const [pathname = ''] = path.split('?', 1);
     // `node:http` does not normalize paths.
     if (!pathname.startsWith('/') || !isPlainPath(pathname)) return new WireError('not_found').toAnswer();
@@ -54,17 +54,20 @@ export function createAnswerer(service: Service): Answerer {
     };
     return http(inner as Request, environment);
   };
+  const respond = async (
+    read: Parameters<Answerer>[2],
+    environment: HttpEnvironment['Bindings'],
+  ): Promise<Answer> => {
+    try {
+      return await route(await read(), environment);
+    } catch (error) {
+      return refuse(environment.service, error).toAnswer();
+    }
+  };
   return async (headers, remoteAddress, read) => {
     const id = requestIdOf(headers.get(requestIdHeader), () => clients.isProxy(remoteAddress));
     const environment = { service: withRequestId(service, id), remoteAddress };
-    const work = async () => {
-      try {
-        return await respond(await read(), environment);
-      } catch (error) {
-        return refuse(environment.service, error).toAnswer();
-      }
-    };
-    const made = await track(service, work());
+    const made = await track(service, respond(read, environment));
     addCommonHeaders(made, id);
     return made;
   };

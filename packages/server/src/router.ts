@@ -32,7 +32,7 @@ export const authRoutes: readonly Route[] = [
   ...absentRoutes,
 ];
 
-type Http = (request: Request, environment: HttpEnvironment['Bindings']) => Promise<Answer>;
+type Http = (request: Request, environment: HttpEnvironment['Bindings']) => Answer | Promise<Answer>;
 
 /** Builds the app: everything except the listener. Paths are relative to the base path. */
 export function createHttp(service: Service, clients: ClientReader): Http {
@@ -44,13 +44,16 @@ export function createHttp(service: Service, clients: ClientReader): Http {
   mountRoutes(router, clients, '/api/v1', managementRoutes);
   router.notFound(() => new WireError('not_found').toAnswer());
   router.onError((error, { env }) => refuse(env.service, error).toAnswer());
-  return async (request, environment) => {
+  const answerProbe = async (request: Request, environment: HttpEnvironment['Bindings']) => {
     const answer = await router.fetch(request, environment);
-    const probe = request.headers.get(probeHeader);
-    if (probe && isProbe(service.secrets, probe, service.clock())) {
-      const seen = clients.describe(request.headers, environment.remoteAddress);
-      answer.headers[seenHeader] = JSON.stringify(seen);
-    }
+    const seen = clients.describe(request.headers, environment.remoteAddress);
+    answer.headers[seenHeader] = JSON.stringify(seen);
     return answer;
+  };
+  return (request, environment) => {
+    const probe = request.headers.get(probeHeader);
+    return probe && isProbe(service.secrets, probe, service.clock())
+      ? answerProbe(request, environment)
+      : router.fetch(request, environment);
   };
 }

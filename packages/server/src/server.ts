@@ -7,6 +7,7 @@ import { warnOfApps } from './apps/warnings.ts';
 import type { OutboxMessage } from './delivery/delivery.ts';
 import { outbox } from './delivery/outbox.ts';
 import { storing } from './delivery/stored.ts';
+import { WireError } from './errors.ts';
 import { record } from './events/record.ts';
 import { createSender, type Sender } from './events/sender.ts';
 import { type Listener, openListener } from './http/listener.ts';
@@ -126,21 +127,24 @@ export async function openServer(
     const created = firstApp ? await createFirstApp(service) : undefined;
     await warnOfApps(service);
     const schedule = createSchedule(service);
+    const answer = use === 'serve' ? (await import('./answerer.ts')).createAnswerer(service) : unanswered;
     if (use === 'serve') {
-      // Loaded here, so that the first request does not wait for it.
-      await import('./answerer.ts');
       schedule.start();
       sender?.start();
     }
-    return { server: assemble(service, schedule, sender, created, kept.messages), service };
+    return { server: assemble(service, answer, schedule, sender, created, kept.messages), service };
   } catch (error) {
     await storage.close();
     throw error;
   }
 }
 
+/** Commands answer no requests, so they do without the routes. */
+const unanswered: Answerer = async () => new WireError('service_unavailable').toAnswer();
+
 function assemble(
   service: Service,
+  answer: Answerer,
   schedule: Schedule,
   sender: Sender | undefined,
   created: PassageServer['created'],
@@ -148,19 +152,12 @@ function assemble(
 ): PassageServer {
   let listener: Listener | undefined;
   let closing: Promise<void> | undefined;
-  let answerer: Promise<Answerer> | undefined;
-
-  // Commands answer no requests, so they do without the routes.
-  const answer: Answerer = async (...request) => {
-    answerer ??= import('./answerer.ts').then(({ createAnswerer }) => createAnswerer(service));
-    return (await answerer)(...request);
-  };
   const handler: PassageServer['handler'] = (req, res) =>
     void answerNode(answer, service.options.origin, req, res);
 
   return {
     async fetch({ method, url, headers, body }, connection) {
-      const read = async () => {
+      const read = () => {
         const { origin, pathname, search } = new URL(url);
         return { method, origin, path: pathname + search, headers, body };
       };

@@ -133,13 +133,11 @@ export interface Client {
 export const itself = { ip: undefined, userAgent: '', actor: { kind: 'server' } } as const satisfies Client;
 
 /** Makes `close` wait for some work. */
-export async function track<T>({ underWay }: Service, work: Promise<T>): Promise<T> {
+export function track<T>({ underWay }: Service, work: Promise<T>): Promise<T> {
   underWay.add(work);
-  try {
-    return await work;
-  } finally {
-    underWay.delete(work);
-  }
+  const end = () => underWay.delete(work);
+  work.then(end, end);
+  return work;
 }
 
 /** Issuer of an app's tokens. */

@@ -29,7 +29,7 @@ export interface RequestParts {
 export type Answerer = (
   headers: RequestParts['headers'],
   remoteAddress: string | undefined,
-  read: () => Promise<RequestParts>,
+  read: () => RequestParts | Promise<RequestParts>,
 ) => Promise<Answer>;
 
 /** Answers a request of `node:http`. */
@@ -47,17 +47,17 @@ export async function answerNode(
   }
 }
 
-async function readRequest(
+function readRequest(
   req: MountedRequest,
   headers: RequestParts['headers'],
   origin: string,
-): Promise<RequestParts> {
+): RequestParts | Promise<RequestParts> {
   const method = (req.method ?? 'GET').toUpperCase();
   // RFC 9112 §3.2.2: a proxy may send the whole URL.
   const path = (req.originalUrl ?? req.url ?? '/').replace(/^https?:\/\/[^/?#]*(?=\/)/i, '');
-  if (method === 'GET' || method === 'HEAD') return { method, origin, path, headers, body: null };
-  const body = await readBody(req);
-  return { method, origin, path, headers, body: body === undefined ? null : [Buffer.from(body)] };
+  const parts = { method, origin, path, headers, body: null };
+  if (method === 'GET' || method === 'HEAD') return parts;
+  return readBody(req).then((body) => ({ ...parts, body: body === undefined ? null : [Buffer.from(body)] }));
 }
 
 /** Reads a header field. `req.headers` may keep only the first of several, but requests of function platforms have nothing else. */
