@@ -41,7 +41,7 @@ const required: UserConfig['plugins'] = {
 // Loading the many small files of these took a third of a server's start. Declarations go on importing zod.
 const inline = (id: string, importer = '') =>
   /\/packages\/server\/src\/.*(?<!\.d)\.ts$/.test(importer.replaceAll('\\', '/')) &&
-  /^(?:kysely|zod)(?:\/|$)/.test(id);
+  /^(?:hono|kysely|zod)(?:\/|$)/.test(id);
 
 // What their licenses ask of those who pass copies on.
 const licenses: UserConfig['plugins'] = {

@@ -1,4 +1,6 @@
-import { importJWK, type JWTPayload, jwtVerify, SignJWT } from 'jose';
+import type { JWTPayload } from 'jose';
+import { SignJWT } from 'jose/jwt/sign';
+import { jwtVerify } from 'jose/jwt/verify';
 import { WireError } from '../errors.ts';
 import { type App, issuerOf, type Service, type SigningKey } from '../service.ts';
 import { randomText } from '../storage/secrets.ts';
@@ -47,10 +49,10 @@ export async function verifyAccessToken(
   try {
     const { payload } = await jwtVerify(
       token,
-      async ({ kid }) => {
+      ({ kid }) => {
         const jwk = keys.find((candidate) => candidate.kid === kid);
         if (!jwk) throw new WireError('invalid_access_token');
-        return importJWK(jwk, 'RS256');
+        return jwk;
       },
       {
         algorithms: ['RS256'],
