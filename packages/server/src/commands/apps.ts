@@ -19,12 +19,17 @@ export const appCommands = [
     details: `Without --from-environment, PASSAGE_APP_ID and PASSAGE_API_KEY are ignored: they may belong to another app. ${settingsHelp}`,
     rest: 'setting=value',
     options: {
+      file: { value: 'file', summary: 'Take ID and settings from a file that apps show --json printed' },
       'from-environment': { summary: 'Use PASSAGE_APP_ID and PASSAGE_API_KEY as ID and API key of the app' },
     },
     async run({ options, rest, environment, use, logger }) {
       const { options: given, app: readApp } = environment();
-      const { readSettings } = await import('./settings.ts');
-      const app: NewApp = { ...readApp(options['from-environment'] === true), ...readSettings(rest) };
+      const { readSettings, readSettingsFile } = await import('./settings.ts');
+      const settings = options.file === undefined ? {} : await readSettingsFile(options.file);
+      const app: NewApp = {
+        ...readApp(options['from-environment'] === true),
+        ...readSettings(rest, settings),
+      };
       const { openServer } = await import('../server.ts');
       const { server } = await openServer({ ...given, app, logger }, { use: 'visit', firstApp: true });
       use(server);

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { type AddressInfo, createServer as createNetServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -140,6 +140,38 @@ describe.skipIf(!built)('commands (need a build)', () => {
       expect((await of('users', 'list')).output).toContain('several apps');
       expect((await of('apps', 'delete', other.appId, '--yes')).code).toBe(0);
       expect(await json('apps', 'list')).toHaveLength(1);
+    }, 120_000);
+
+    it('creates an app on another database from the settings of this one', async () => {
+      await passage.server.apps.update(passage.appId, {
+        name: 'Shop',
+        publicSignup: false,
+        additionalAuthOrigins: ['https://a.example'],
+        authMethods: { otp: { ttl: 120 } },
+        userMetadataSchema: [{ fieldName: 'plan', type: 'string', profile: true }],
+      });
+      const file = join(folder, 'app.json');
+      const shown = await json('apps', 'show');
+      writeFileSync(file, JSON.stringify(shown));
+      const next = join(folder, `${passage.appId}.db`);
+      const create = (path: string, ...more: string[]) =>
+        end(['apps', 'create', '--file', path, ...more, '--json'], { DATABASE_URL: next });
+      const made = await create(file, 'authMethods.otp.ttl=60');
+      expect(made.code).toBe(0);
+      expect(JSON.parse(made.output)).toMatchObject({ appId: passage.appId, apiKey: expect.any(String) });
+      const app = await end(['apps', 'show', '--json'], { DATABASE_URL: next });
+      const { otp, ...methods } = shown.authMethods;
+      expect(JSON.parse(app.output)).toEqual({
+        ...shown,
+        createdAt: expect.any(String),
+        authMethods: { ...methods, otp: { ...otp, ttl: 60 } },
+      });
+
+      writeFileSync(file, '[]');
+      expect((await create(file)).output).toContain('must be a JSON object');
+      writeFileSync(file, '{"nam":"x"}');
+      expect((await create(file)).output).toContain('did you mean');
+      expect(await create(join(folder, 'missing.json'))).toMatchObject({ code: 1 });
     }, 120_000);
 
     it('lists and revokes API keys and signing keys', async () => {

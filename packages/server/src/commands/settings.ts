@@ -1,14 +1,35 @@
+import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { newApp } from '../settings.ts';
+
+/**
+ * Reads the settings of a file that `apps show --json` wrote.
+ *
+ * @throws TypeError if the file has no JSON object
+ */
+export async function readSettingsFile(path: string): Promise<Record<string, unknown>> {
+  const text = await readFile(path, 'utf8');
+  try {
+    const { createdAt, ...settings } = z.record(z.string(), z.unknown()).parse(JSON.parse(text));
+    return settings;
+  } catch (cause) {
+    throw new TypeError(`${path} must be a JSON object, as "passage-server apps show --json" prints it`, {
+      cause,
+    });
+  }
+}
 
 /**
  * Reads settings of a command line: `name=Shop`, `authMethods.otp.ttl=120`, lists as `a,b` or JSON. The schema of the
  * settings checks the values.
  *
+ * @param settings To change.
  * @throws TypeError for an argument that is not a setting
  */
-export function readSettings(args: readonly string[]): Record<string, unknown> {
-  const settings: Record<string, unknown> = {};
+export function readSettings(
+  args: readonly string[],
+  settings: Record<string, unknown> = {},
+): Record<string, unknown> {
   for (const arg of args) {
     const [, name = '', value = ''] = /^([\w.]+)=(.*)$/s.exec(arg) ?? [];
     if (!name) throw new TypeError(`"${arg}" must have the form setting=value, for example name=Shop`);

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -80,6 +81,13 @@ describe.skipIf(!built)('users export and import (need a build)', () => {
         user_id: ada.id,
       });
       expect(login.status).toBe(200);
+
+      const pipe = join(folder, `${next.appId}.pipe`);
+      execFileSync('mkfifo', [pipe]);
+      expect(await of(1, 'users', 'import', next.appId, pipe)).toMatchObject({
+        code: 1,
+        output: expect.stringContaining('is read twice'),
+      });
 
       const wrong = join(folder, 'wrong.jsonl');
       writeFileSync(wrong, '{"id":"n1","email":"n1@example.com"}\n{\n{"email":"nobody"}\n');

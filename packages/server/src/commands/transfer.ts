@@ -1,4 +1,5 @@
 import { closeSync, createReadStream, openSync, writeSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import type { App, Service } from '../service.ts';
 import type { FileRecord } from '../users/csv.ts';
@@ -50,6 +51,10 @@ export const transferCommands = [
     async run({ args, options, openApp }) {
       const format = options.format ?? (/\.csv$/i.test(args.file) ? 'csv' : 'jsonl');
       if (format !== 'csv' && format !== 'jsonl') throw new TypeError('--format must be csv or jsonl');
+      if (!(await stat(args.file)).isFile())
+        throw new TypeError(
+          `${args.file} must be a file, because it is read twice: write what a pipe returns to a file first`,
+        );
       const { service, app } = await openApp();
       const { readCsv } = await import('../users/csv.ts');
       const ignored: string[] = [];
