@@ -8,6 +8,7 @@ import { VirtualAuthenticator } from '@passage-auth/testing';
 import { at, interleave, mapValues, quantile, ratio } from './interleave.mjs';
 import { load } from './load.mjs';
 import { withSchema } from './postgres.mjs';
+import { canLimit, limitCpu } from './quota.mjs';
 import { cell, goal, heading, progress, short, table } from './report.mjs';
 import { apiKey, appId, baseline, cpuOf, origin, startService } from './service.mjs';
 import { seedPostgres, seedSqlite, total } from './users.mjs';
@@ -43,6 +44,41 @@ export async function server() {
       measureDatabase('PostgreSQL', location, before, () => seedPostgres(location)),
     ),
   );
+  await withSchema(url, twoProcesses);
+}
+
+/** Part of a core that each of two processes gets: load generator and database need more than the rest of one. */
+const coreShare = 0.2;
+
+/**
+ * Logins of one and of two processes on one database, with so little processor time for each that the cores never run out.
+ *
+ * @param {string} database
+ */
+async function twoProcesses(database) {
+  if (!canLimit)
+    return console.log('Two processes are not measured: that needs root and control groups of version 1.');
+  const services = [await startService(database), await startService(database)];
+  const ends = services.map(({ pid }) => limitCpu(pid, coreShare));
+  const people = await register(/** @type {Service} */ (services[0]));
+  const cpu = { logins: [], users: [] };
+  progress('PostgreSQL: two processes');
+  const logins = await interleave(
+    {
+      '1 process': () => loginRate({ services: services.slice(0, 1), people, cpu }),
+      '2 processes': () => loginRate({ services, people, cpu }),
+    },
+    9,
+  );
+  for (const service of services) await service.stop();
+  for (const end of ends) end();
+  const [one, two] = [at(logins, '1 process'), at(logins, '2 processes')];
+  heading(`Processes on PostgreSQL, with ${coreShare} of a core each`);
+  table(
+    ['', 'passkey logins/s', 'share'],
+    [one, two].map((result) => [result.name, cell(result), short(ratio(result, one))]),
+  );
+  goal('logins/s of two processes, times as many as of one', ratio(two, one), '≥', 1.6);
 }
 
 /** @typedef {{ services: Service[], people: Person[], cpu: { logins: number[], users: number[] } }} Contestant */
@@ -64,7 +100,6 @@ async function measureDatabase(kind, database, databaseBefore, seed) {
     contestants[name] = { services, people, cpu: { logins: [], users: [] } };
   };
   enter('1 process', [first], people);
-  if (kind === 'PostgreSQL') enter('2 processes', [first, await startService(database)], people);
   if (baseline) {
     const before = await startService(databaseBefore, 'before');
     enter('1 process, before', [before], await register(before));
@@ -101,9 +136,8 @@ async function measureDatabase(kind, database, databaseBefore, seed) {
       short(quantile(cpu.users, 0.5) * 1000),
     ]),
   );
-  const [one, two, before] = ['1 process', '2 processes', '1 process, before'].map((name) => logins[name]);
+  const [one, before] = ['1 process', '1 process, before'].map((name) => logins[name]);
   if (one && before) goal(`${kind}: logins/s, times as many as before`, ratio(one, before), '≥', 2);
-  if (one && two) goal('logins/s of two processes, times as many as of one', ratio(two, one), '≥', 1.6);
   for (const { services } of Object.values(contestants).slice(1)) await services.at(-1)?.stop();
 
   progress(`${kind}: making ${total.toLocaleString('en')} users\n`);

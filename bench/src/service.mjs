@@ -23,6 +23,7 @@ const secret = randomBytes(32).toString('base64');
  *
  * @typedef {object} Service
  * @property {string} url Where it answers.
+ * @property {number | undefined} pid
  * @property {number} startup Milliseconds until it did.
  * @property {() => number} memory MB.
  * @property {() => number} cpu Milliseconds of CPU time so far.
@@ -70,6 +71,7 @@ export async function startService(database, version = 'now') {
     child.stdout.resume();
     return {
       url: `http://127.0.0.1:${port}`,
+      pid: child.pid,
       startup: performance.now() - begin,
       memory: () =>
         Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1]) / 1024,
