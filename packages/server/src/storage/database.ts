@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { Kysely, type Transaction, type TransactionBuilder } from 'kysely';
 import { backUp } from './backup.ts';
-import { failureOf } from './failure.ts';
+import { type Failure, failureOf } from './failure.ts';
 import { isPostgres } from './location.ts';
 import { listPending, migrate } from './migrations.ts';
 import { connectPostgres, requireConnection } from './postgres.ts';
@@ -106,6 +106,9 @@ export function afterCommit(queries: Queries, action: () => void): void {
   else action();
 }
 
+/** Failures that another attempt may not meet. */
+const passing: readonly Failure[] = ['conflict', 'duplicate', 'unprepared'];
+
 /** How often an aborted transaction is tried. */
 const attempts = 3;
 
@@ -129,8 +132,7 @@ class Repeating extends Kysely<Schema> {
           return result;
         } catch (error) {
           const failure = failureOf(error);
-          const passes = failure === 'conflict' || failure === 'duplicate';
-          if (!passes || attempt === attempts) throw error;
+          if (!failure || !passing.includes(failure) || attempt === attempts) throw error;
         }
       }
     };

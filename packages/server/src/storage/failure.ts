@@ -8,9 +8,11 @@ import { WireError } from '../errors.ts';
  * - `full`: there is no space left to write to.
  * - `read-only`: reads work, writes do not.
  * - `conflict`: the database aborted a transaction because of another. It left no changes and may be retried.
+ * - `unprepared`: PostgreSQL has lost a prepared statement, because a pooler shares connections between transactions, or its result
+ *   has changed, because a newer version has migrated the tables. It left no changes and may be retried.
  * - `duplicate`: a value that must be unique exists, usually since a moment ago.
  */
-export type Failure = 'away' | 'busy' | 'full' | 'read-only' | 'conflict' | 'duplicate';
+export type Failure = 'away' | 'busy' | 'full' | 'read-only' | 'conflict' | 'unprepared' | 'duplicate';
 
 const codes: readonly (readonly [RegExp, Failure])[] = [
   [/^SQLITE_(BUSY|LOCKED)/, 'busy'],
@@ -20,6 +22,7 @@ const codes: readonly (readonly [RegExp, Failure])[] = [
   [/^SQLITE_CONSTRAINT_(UNIQUE|PRIMARYKEY)/, 'duplicate'],
   // https://www.postgresql.org/docs/current/errcodes-appendix.html
   [/^(40001|40P01)$/, 'conflict'],
+  [/^(26000|42P05|0A000)$/, 'unprepared'],
   [/^23505$/, 'duplicate'],
   [/^25006$/, 'read-only'],
   [/^53100$/, 'full'],

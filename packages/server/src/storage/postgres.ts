@@ -1,8 +1,9 @@
 import { Socket } from 'node:net';
 import { userInfo } from 'node:os';
-import { type Kysely, PostgresDialect } from 'kysely';
+import type { Kysely, PostgresDialect } from 'kysely';
 import { loadDriver } from './driver.ts';
 import { parsePostgres } from './location.ts';
+import { PipelinedDialect } from './pipeline.ts';
 import type { Schema } from './schema.ts';
 
 /**
@@ -48,7 +49,7 @@ export async function connectPostgres(connectionString: string): Promise<Postgre
   // The pool listens only to idle connections, so this handles one lost between two queries of a transaction.
   pool.on('connect', (client) => client.on('error', () => undefined));
   return {
-    dialect: new PostgresDialect({ pool }),
+    dialect: new PipelinedDialect(pool, { Query: pg.Query, types }),
     limitSilence() {
       limit = longestSilence;
       for (const socket of sockets) socket.setTimeout(limit);

@@ -11,6 +11,7 @@ import {
 import type { Database } from 'libsql';
 import { loadDriver } from './driver.ts';
 import { failureOf } from './failure.ts';
+import type { StatementConnection } from './statements.ts';
 
 /** How long another process may hold the write lock, in milliseconds. */
 const busyLimit = 5_000;
@@ -159,7 +160,7 @@ export class ImmediateSqliteDialect extends SqliteDialect {
 const changesPassing = /^(?:insert into|update|delete from) "(?:handshakes|limits)"/;
 
 /** Runs writes outside transactions in one, so that they also wait for the lock without blocking the process. */
-class PatientConnection implements DatabaseConnection {
+class PatientConnection implements StatementConnection {
   readonly #connection: DatabaseConnection;
   readonly #database: Database;
 
@@ -169,15 +170,20 @@ class PatientConnection implements DatabaseConnection {
   }
 
   async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
-    const writes = /^(Insert|Update|Delete)QueryNode$/.test(query.query.kind);
-    if (!writes || this.#database.inTransaction) return this.#connection.executeQuery<Row>(query);
-    const passing = changesPassing.test(query.sql);
+    if (!writes(query) || this.#database.inTransaction) return this.#connection.executeQuery<Row>(query);
+    const [result] = await this.executeAll([query]);
+    return result as QueryResult<Row>;
+  }
+
+  async executeAll(queries: readonly CompiledQuery[]): Promise<QueryResult<unknown>[]> {
+    if (this.#database.inTransaction) return this.#run(queries);
+    const passing = queries.every((query) => !writes(query) || changesPassing.test(query.sql));
     if (passing) this.#database.exec('PRAGMA synchronous = NORMAL');
     try {
       await begin(this.#database);
-      const result = await this.#connection.executeQuery<Row>(query);
+      const results = await this.#run(queries);
       this.#database.exec('COMMIT');
-      return result;
+      return results;
     } catch (error) {
       if (this.#database.inTransaction) this.#database.exec('ROLLBACK');
       throw error;
@@ -186,9 +192,23 @@ class PatientConnection implements DatabaseConnection {
     }
   }
 
+  async defer(query: CompiledQuery): Promise<void> {
+    await this.#connection.executeQuery(query);
+  }
+
+  async #run(queries: readonly CompiledQuery[]): Promise<QueryResult<unknown>[]> {
+    const results = [];
+    for (const query of queries) results.push(await this.#connection.executeQuery(query));
+    return results;
+  }
+
   streamQuery<Row>(query: CompiledQuery, chunkSize?: number): AsyncIterableIterator<QueryResult<Row>> {
     return this.#connection.streamQuery<Row>(query, chunkSize);
   }
+}
+
+function writes({ query }: CompiledQuery): boolean {
+  return /^(Insert|Update|Delete)QueryNode$/.test(query.kind);
 }
 
 /** Most prepared statements to keep. Filters of lists keep creating new ones. */
