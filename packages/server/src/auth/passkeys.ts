@@ -2,17 +2,26 @@ import { z } from 'zod';
 import { WireError } from '../errors.ts';
 import { type Route, route } from '../http/routes.ts';
 import { authResult, bodies, handshake, publicUser } from '../http/schemas.ts';
-import { countUp } from '../limits/limits.ts';
+import { countUp, countUpAnd } from '../limits/limits.ts';
 import { resolvePasskeys, resolveRegistrant } from '../logins/enumeration.ts';
 import { type Login, logIn } from '../logins/logins.ts';
 import { requireMethod, requireSignup, requireUnclaimed } from '../logins/signup.ts';
 import type { Queries } from '../storage/database.ts';
+import { runAll } from '../storage/statements.ts';
 import { readIdentifier } from '../users/identifiers.ts';
-import { lockUser } from '../users/users.ts';
+import { devicesOf, lockUser, userLock, userOf } from '../users/users.ts';
 import { strangerView } from '../users/views.ts';
-import { countUse, insertDevice, requireAssertion, requireAttestation } from '../webauthn/devices.ts';
+import {
+  deviceOf,
+  deviceUse,
+  insertDevice,
+  requireAssertion,
+  requireAttestation,
+} from '../webauthn/devices.ts';
 import {
   endHandshake,
+  handshakeEnd,
+  handshakeTake,
   isOutlived,
   startLogin,
   startRegistration,
@@ -91,11 +100,17 @@ export const passkeyRoutes: Route[] = [
       errors: [400, 403, 404, 409, 429],
     },
     async ({ service, app, body, client }) => {
-      await countUp(service, 'startsPerIp', app.id, client.ip);
       requireMethod(app, 'passkeys');
-      if (!body.identifier) return { handshake: await startLogin(service, app, null, []), user: null };
+      if (!body.identifier) {
+        await countUp(service, 'startsPerIp', app.id, client.ip);
+        return { handshake: await startLogin(service, app, null, []), user: null };
+      }
       const identifier = readIdentifier(app, body.identifier);
-      const { userId, credentials, user } = await resolvePasskeys(service, app, identifier);
+      const [[known], devices] = await countUpAnd(service, 'startsPerIp', app.id, client.ip, [
+        userOf(app.id, identifier),
+        devicesOf(app.id, identifier),
+      ]);
+      const { userId, credentials, user } = await resolvePasskeys(service, app, identifier, known, devices);
       return { handshake: await startLogin(service, app, userId, credentials), user };
     },
   ),
@@ -110,16 +125,24 @@ export const passkeyRoutes: Route[] = [
       errors: [400, 401, 403, 429],
     },
     async ({ service, app, body, client }) => {
-      await countUp(service, 'startsPerIp', app.id, client.ip);
       requireMethod(app, 'passkeys');
-      const taken = await takeHandshake(service, app, 'login', body.handshake_id);
-      const { device, use } = await requireAssertion(service, app, taken, body.handshake_response, client);
+      const { handshake_id, handshake_response: response } = body;
+      // The challenge has no second try, even if the limit is exceeded.
+      const [[handshake], [found]] = await countUpAnd(service, 'startsPerIp', app.id, client.ip, [
+        handshakeTake(service, app, handshake_id),
+        deviceOf({ appId: app.id, credentialId: response.id }),
+      ]);
+      const taken = handshake?.ceremony === 'login' ? handshake : undefined;
+      const { device, use } = await requireAssertion(service, app, taken, found, response, client);
       if (body.user_id && body.user_id !== device.user_id) throw new WireError('webauthn_login_failed');
       const prove = async (trx: Queries): Promise<Login> => {
-        const user = await lockUser(trx, app.id, device.user_id);
-        const live = user && taken && !isOutlived(service, taken, user) && (await endHandshake(trx, taken));
-        if (!live || !(await countUse(service, trx, device, use)))
-          throw new WireError('webauthn_login_failed');
+        const [[user], ended, used] = await runAll(trx, [
+          userLock({ appId: app.id, id: device.user_id }),
+          handshakeEnd({ idHash: taken?.id_hash ?? '' }),
+          deviceUse(service, device, use),
+        ]);
+        const live = user && taken && !isOutlived(service, taken, user) && ended.length > 0;
+        if (!live || used.length === 0) throw new WireError('webauthn_login_failed');
         const session = { method: 'passkey', deviceId: device.id, proven: device.proven === 1 } as const;
         return { user, client, event: 'webauthn.login.completed', session };
       };

@@ -2,6 +2,7 @@ import type { Actor, Client, Service } from '../service.ts';
 import { afterCommit, type Queries } from '../storage/database.ts';
 import type { EventRow } from '../storage/schema.ts';
 import { randomText } from '../storage/secrets.ts';
+import { defer, prepareInsert } from '../storage/statements.ts';
 import { type Details, writeEntry } from './audit.ts';
 import { publishEvent } from './channels.ts';
 import { maskAddress } from './mask.ts';
@@ -78,20 +79,29 @@ async function writeRecent(
   userId: string,
   { type, client, action = 'other' }: Happening,
 ): Promise<void> {
-  await trx
-    .insertInto('events')
-    .values({
-      id: randomText(),
-      app_id: appId,
-      user_id: userId,
-      type,
-      action,
-      ip_addr: client.ip ?? '',
-      user_agent: client.userAgent.slice(0, 500),
-      created_at: service.clock(),
-    })
-    .execute();
+  const row = {
+    id: randomText(),
+    app_id: appId,
+    user_id: userId,
+    type,
+    action,
+    ip_addr: client.ip ?? '',
+    user_agent: client.userAgent.slice(0, 500),
+    created_at: service.clock(),
+  };
+  await defer(trx, insertEvent(row));
 }
+
+const insertEvent = prepareInsert('events', [
+  'id',
+  'app_id',
+  'user_id',
+  'type',
+  'action',
+  'ip_addr',
+  'user_agent',
+  'created_at',
+]);
 
 async function queue(
   service: Service,

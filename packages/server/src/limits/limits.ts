@@ -3,6 +3,7 @@ import { WireError } from '../errors.ts';
 import { report } from '../events/record.ts';
 import type { RateLimit, RateLimits } from '../options.ts';
 import type { Service } from '../service.ts';
+import { prepare, type RowsOf, run, runAll, type Statement } from '../storage/statements.ts';
 
 /** Who is counted, for the warning that a limit is reached. */
 interface Suspect {
@@ -29,8 +30,27 @@ export async function countUp(
   subject: string | undefined,
   suspect: Suspect = {},
 ): Promise<void> {
-  for (const counter of countersOf(service, limit, appId, subject)) {
-    const { count, wait } = await increment(service, counter);
+  await countUpAnd(service, limit, appId, subject, [], suspect);
+}
+
+/**
+ * Counts like `countUp`, and runs statements in the same round trip and transaction. They run even if the limit is exceeded.
+ *
+ * @returns The rows of each statement.
+ * @throws {@link WireError} `too_many_requests`
+ */
+export async function countUpAnd<const Statements extends readonly Statement<unknown>[]>(
+  service: Service,
+  limit: keyof RateLimits,
+  appId: string,
+  subject: string | undefined,
+  statements: Statements,
+  suspect: Suspect = {},
+): Promise<RowsOf<Statements>> {
+  const counters = countersOf(service, limit, appId, subject);
+  const last = counters.pop();
+  const reach = (counter: Counter, row: LimitRow | undefined) => {
+    const count = row?.count ?? Number.POSITIVE_INFINITY;
     const ip = limit.endsWith('PerIp') ? subject : suspect.ip;
     if (count === counter.rule.count)
       report(service, {
@@ -40,8 +60,13 @@ export async function countUp(
         client: { ip, userAgent: '' },
         details: { limit },
       });
-    if (count > counter.rule.count) exceed(service, limit, wait);
-  }
+    if (count > counter.rule.count) exceed(service, limit, (row?.resets_at ?? 0) - service.clock());
+  };
+  for (const counter of counters) reach(counter, (await run(service.db, increment(service, counter)))[0]);
+  if (!last) return runAll(service.db, statements);
+  const [[row], ...rows] = await runAll(service.db, [increment(service, last), ...statements]);
+  reach(last, row);
+  return rows as RowsOf<Statements>;
 }
 
 /** Does the work of `countUp` without throwing, so that decoys take as long. */
@@ -51,7 +76,8 @@ export async function tally(
   appId: string,
   subject: string,
 ): Promise<void> {
-  for (const counter of countersOf(service, limit, appId, subject)) await increment(service, counter);
+  for (const counter of countersOf(service, limit, appId, subject))
+    await run(service.db, increment(service, counter));
 }
 
 /** Throws if the limit is used up. Counts nothing. @throws {@link WireError} `too_many_requests` */
@@ -75,7 +101,9 @@ export async function takeOnce(
   subject: string,
 ): Promise<boolean> {
   const once = onceOf(service, limit, appId, subject);
-  return !once || (await increment(service, once)).count === 1;
+  if (!once) return true;
+  const [row] = await run(service.db, increment(service, once));
+  return row?.count === 1;
 }
 
 /** Whether `takeOnce` took it in this window. */
@@ -119,25 +147,31 @@ function countersOf(
   return [...counters, { id, rule: { ...rule, count: rule.count * 4 } }];
 }
 
-/** @returns What was counted in this window, and the milliseconds to its end. */
-async function increment(service: Service, { id, rule }: Counter): Promise<{ count: number; wait: number }> {
+interface LimitRow {
+  count: number;
+  resets_at: number;
+}
+
+/** Counts one more. Returns what was counted in this window, and its end. */
+function increment(service: Service, { id, rule }: Counter): Statement<LimitRow> {
   const now = service.clock();
-  const end = now + rule.window * 1000;
+  return upsert({ id, now, end: now + rule.window * 1000 });
+}
+
+const upsert = prepare((db, { id, now, end }: { id: string; now: number; end: number }) => {
   // An end after the window was written with a clock that was ahead, or for a longer window.
   const over = sql<boolean>`limits.resets_at <= ${now} or limits.resets_at > ${end}`;
-  const row = await service.db
+  return db
     .insertInto('limits')
-    .values({ id, count: 1, resets_at: end })
+    .values({ id, count: sql.lit(1), resets_at: end })
     .onConflict((conflict) =>
       conflict.column('id').doUpdateSet({
         count: sql<number>`case when ${over} then 1 else limits.count + 1 end`,
         resets_at: sql<number>`case when ${over} then excluded.resets_at else limits.resets_at end`,
       }),
     )
-    .returning(['count', 'resets_at'])
-    .executeTakeFirstOrThrow();
-  return { count: row.count, wait: row.resets_at - now };
-}
+    .returning(['count', 'resets_at']);
+});
 
 async function read(service: Service, { id, rule }: Counter): Promise<{ count: number; wait: number }> {
   const now = service.clock();

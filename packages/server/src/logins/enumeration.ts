@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { WireError } from '../errors.ts';
 import type { App, Client, Service } from '../service.ts';
-import type { UserRow } from '../storage/schema.ts';
+import type { DeviceRow, UserRow } from '../storage/schema.ts';
 import { randomText } from '../storage/secrets.ts';
 import type { Identifier } from '../users/identifiers.ts';
 import { createUser, findUserByIdentifier, listDevices } from '../users/users.ts';
@@ -11,6 +11,7 @@ import {
   isUnfinishedSignup,
   registerUser,
   replaceMetadata,
+  requireKnown,
   requireKnownUser,
   requireSignup,
 } from './signup.ts';
@@ -104,17 +105,26 @@ async function registerAlike(
  *
  * @throws {@link WireError} `user_not_found`, `user_not_active` and `user_has_no_passkeys`; none of them with strict enumeration
  */
-export async function resolvePasskeys(service: Service, app: App, identifier: Identifier) {
-  if (service.options.strict) return resolvePasskeysAlike(service, app, identifier);
-  const user = await requireKnownUser(service, app, identifier);
-  const devices = await listDevices(service.db, app.id, user.id);
+export async function resolvePasskeys(
+  service: Service,
+  app: App,
+  identifier: Identifier,
+  user: UserRow | undefined,
+  devices: readonly DeviceRow[],
+) {
+  if (service.options.strict) return resolvePasskeysAlike(service, app, identifier, user, devices);
+  requireKnown(user);
   if (!devices.length) throw new WireError('user_has_no_passkeys');
   return { userId: user.id, credentials: devices, user: strangerView(user, devices, identifier) };
 }
 
-async function resolvePasskeysAlike(service: Service, app: App, identifier: Identifier) {
-  const user = await findUserByIdentifier(service.db, app.id, identifier);
-  const devices = await listDevices(service.db, app.id, user?.id ?? '');
+async function resolvePasskeysAlike(
+  service: Service,
+  app: App,
+  identifier: Identifier,
+  user: UserRow | undefined,
+  devices: readonly DeviceRow[],
+) {
   // Always read, so that a decoy takes as long as a real user.
   const decoys = await decoyCredentials(service, app, identifier.value);
   const credentials = devices.length ? devices : decoys;

@@ -1,10 +1,12 @@
+import { sql } from 'kysely';
 import { WireError } from '../errors.ts';
 import { record } from '../events/record.ts';
 import type { EventName } from '../events/types.ts';
 import { notify } from '../messages/notices.ts';
 import type { App, Client, Service } from '../service.ts';
 import type { Queries } from '../storage/database.ts';
-import type { UserRow } from '../storage/schema.ts';
+import type { Channel, UserRow } from '../storage/schema.ts';
+import { defer, prepare } from '../storage/statements.ts';
 import { signAccessToken } from './accesstoken.ts';
 import { type Proof, proveByLogin } from './proof.ts';
 import { type AuthResult, openSession, type SessionStart } from './sessions.ts';
@@ -12,6 +14,7 @@ import { isUnfinishedSignup, requireSignup } from './signup.ts';
 
 /** How a user logged in. */
 export interface Login {
+  /** As it was locked. */
   user: UserRow;
   client: Client;
   /** Event to record. */
@@ -59,22 +62,34 @@ export async function logIn(
 
 async function countLogin(service: Service, trx: Queries, app: App, login: Login): Promise<void> {
   const { user, client, event: type, proof } = login;
-  const now = service.clock();
-  const updated = await trx
+  if (user.status === 'inactive') throw new WireError('user_not_active');
+  await defer(trx, count({ appId: app.id, id: user.id, now: service.clock() }));
+  if (proof) await defer(trx, verify[proof.channel]({ appId: app.id, id: user.id }));
+  const action = user.login_count === 0 ? 'register' : 'login';
+  await record(service, trx, { appId: app.id, userId: user.id, type, action, client });
+}
+
+const count = prepare((db, { appId, id, now }: { appId: string; id: string; now: number }) =>
+  db
     .updateTable('users')
     .set((eb) => ({
       status: 'active',
-      login_count: eb('login_count', '+', 1),
+      login_count: eb('login_count', '+', sql.lit(1)),
       last_login_at: now,
       updated_at: now,
-      ...(proof && { [`${proof.channel}_verified`]: 1 }),
     }))
-    .where('app_id', '=', app.id)
-    .where('id', '=', user.id)
-    .where('status', '!=', 'inactive')
-    .returning('login_count')
-    .executeTakeFirst();
-  if (!updated) throw new WireError('user_not_active');
-  const action = updated.login_count === 1 ? 'register' : 'login';
-  await record(service, trx, { appId: app.id, userId: user.id, type, action, client });
+    .where('app_id', '=', appId)
+    .where('id', '=', id),
+);
+
+const verify = { email: prepareVerify('email'), phone: prepareVerify('phone') };
+
+function prepareVerify(channel: Channel) {
+  return prepare((db, { appId, id }: { appId: string; id: string }) =>
+    db
+      .updateTable('users')
+      .set({ [`${channel}_verified`]: sql.lit(1) })
+      .where('app_id', '=', appId)
+      .where('id', '=', id),
+  );
 }

@@ -6,6 +6,7 @@ import { type App, type Client, itself, type Service } from '../service.ts';
 import type { Queries } from '../storage/database.ts';
 import type { SessionRow } from '../storage/schema.ts';
 import { randomText } from '../storage/secrets.ts';
+import { defer, prepareInsert } from '../storage/statements.ts';
 import { findUser } from '../users/users.ts';
 import { signAccessToken } from './accesstoken.ts';
 
@@ -26,6 +27,26 @@ export interface SessionStart {
   /** Whether the session outlives its access token. Default is yes, unless the app has disabled refresh tokens. */
   refreshable?: boolean | undefined;
 }
+
+const insertSession = prepareInsert('sessions', [
+  'id',
+  'app_id',
+  'user_id',
+  'method',
+  'device_id',
+  'proven',
+  'created_at',
+  'expires_at',
+]);
+
+const insertToken = prepareInsert('refresh_tokens', [
+  'hash',
+  'session_id',
+  'app_id',
+  'created_at',
+  'expires_at',
+  'used_at',
+]);
 
 /** Opens a session. Without refresh tokens it lasts as long as its access token. The user must be locked. */
 export async function openSession(
@@ -48,7 +69,7 @@ export async function openSession(
     created_at: now,
     expires_at: now + (refreshes ? refreshAbsoluteLifetime : sessionTimeoutLength * 60) * 1000,
   };
-  await trx.insertInto('sessions').values(session).execute();
+  await defer(trx, insertSession(session));
   const token = randomBytes(32).toString('base64url');
   return {
     id: session.id,
@@ -67,10 +88,8 @@ async function insertRefreshToken(
   const now = service.clock();
   const expires_at = Math.min(now + app.settings.refreshInactivityLifetime * 1000, session.expires_at);
   const hash = hashOf(service, token);
-  await trx
-    .insertInto('refresh_tokens')
-    .values({ hash, session_id: session.id, app_id: app.id, created_at: now, expires_at, used_at: null })
-    .execute();
+  const row = { hash, session_id: session.id, app_id: app.id, created_at: now, expires_at, used_at: null };
+  await defer(trx, insertToken(row));
   return refreshView(token, expires_at);
 }
 

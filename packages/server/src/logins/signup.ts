@@ -76,9 +76,14 @@ export function requireSignup(app: App): void {
  */
 export async function requireKnownUser(service: Service, app: App, identifier: Identifier): Promise<UserRow> {
   const user = await findUserByIdentifier(service.db, app.id, identifier);
+  requireKnown(user);
+  return user;
+}
+
+/** @throws {@link WireError} `user_not_found`, `user_not_active` */
+export function requireKnown(user: UserRow | undefined): asserts user is UserRow {
   if (!user) throw new WireError('user_not_found');
   if (user.status === 'inactive') throw new WireError('user_not_active');
-  return user;
 }
 
 /**

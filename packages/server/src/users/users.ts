@@ -4,6 +4,7 @@ import type { App, Client, Service } from '../service.ts';
 import type { Queries } from '../storage/database.ts';
 import type { Channel, DeviceRow, NewUser, UserRow } from '../storage/schema.ts';
 import { randomText } from '../storage/secrets.ts';
+import { prepare, run, type Statement } from '../storage/statements.ts';
 import type { Identifier } from './identifiers.ts';
 
 export async function findUser(queries: Queries, appId: string, id: string): Promise<UserRow | undefined> {
@@ -22,32 +23,68 @@ export async function requireUser(queries: Queries, appId: string, id: string): 
   return user;
 }
 
+/** Locks a user, as `lockUser` does. An update without changes locks the row in both databases. SQLite has no `select … for update`. */
+export const userLock = prepare((db, { appId, id }: { appId: string; id: string }) =>
+  db
+    .updateTable('users')
+    .set((eb) => ({ status: eb.ref('status') }))
+    .where('app_id', '=', appId)
+    .where('id', '=', id)
+    .returningAll(),
+);
+
 /**
  * Finds and locks a user: until this transaction ends, no other transaction can log the user in or end their sessions.
  * All code that opens or ends sessions, codes, links or ceremonies of a user calls this first, to prevent deadlocks.
  */
 export async function lockUser(trx: Queries, appId: string, id: string): Promise<UserRow | undefined> {
-  // An update without changes locks the row in both databases. SQLite has no `select … for update`.
-  return trx
-    .updateTable('users')
-    .set((eb) => ({ status: eb.ref('status') }))
-    .where('app_id', '=', appId)
-    .where('id', '=', id)
-    .returningAll()
-    .executeTakeFirst();
+  const [user] = await run(trx, userLock({ appId, id }));
+  return user;
 }
 
 export async function findUserByIdentifier(
   queries: Queries,
   appId: string,
-  { channel, value }: Identifier,
+  identifier: Identifier,
 ): Promise<UserRow | undefined> {
-  return queries
-    .selectFrom('users')
-    .selectAll()
-    .where('app_id', '=', appId)
-    .where(channel, '=', value)
-    .executeTakeFirst();
+  const [user] = await run(queries, userOf(appId, identifier));
+  return user;
+}
+
+const byAddress = {
+  email: prepareByAddress('email'),
+  phone: prepareByAddress('phone'),
+};
+
+function prepareByAddress(channel: Channel) {
+  type Values = { appId: string; value: string };
+  return {
+    user: prepare((db, { appId, value }: Values) =>
+      db.selectFrom('users').selectAll().where('app_id', '=', appId).where(channel, '=', value),
+    ),
+    devices: prepare((db, { appId, value }: Values) =>
+      db
+        .selectFrom('devices')
+        .innerJoin('users', (join) =>
+          join.onRef('users.app_id', '=', 'devices.app_id').onRef('users.id', '=', 'devices.user_id'),
+        )
+        .selectAll('devices')
+        .where('users.app_id', '=', appId)
+        .where(`users.${channel}`, '=', value)
+        .orderBy('devices.created_at')
+        .orderBy('devices.id'),
+    ),
+  };
+}
+
+/** Finds the user of an address. */
+export function userOf(appId: string, { channel, value }: Identifier): Statement<UserRow> {
+  return byAddress[channel].user({ appId, value });
+}
+
+/** Lists the passkeys of the user of an address. */
+export function devicesOf(appId: string, { channel, value }: Identifier): Statement<DeviceRow> {
+  return byAddress[channel].devices({ appId, value });
 }
 
 /** Returns an empty user with a new ID. */

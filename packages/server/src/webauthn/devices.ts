@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import { WireError } from '../errors.ts';
 import { record, report } from '../events/record.ts';
 import { endSessions } from '../logins/endings.ts';
@@ -5,6 +6,7 @@ import type { App, Client, Service } from '../service.ts';
 import type { Queries } from '../storage/database.ts';
 import type { DeviceRow, DeviceType, HandshakeRow, UserRow } from '../storage/schema.ts';
 import { randomText } from '../storage/secrets.ts';
+import { prepare, type Statement } from '../storage/statements.ts';
 import { browserName } from '../users/browser.ts';
 import { expectationOf } from './handshakes.ts';
 import type { Assertion, Attestation, NewCredential, Use } from './verify.ts';
@@ -99,7 +101,7 @@ export async function deleteDevice(trx: Queries, app: App, userId: string, id: s
 }
 
 /**
- * Finds the passkey that answers a login and verifies the answer.
+ * Verifies the answer to a login.
  *
  * @throws {@link WireError} `webauthn_login_failed`, or `discoverable_login_failed` where no identifier was given
  */
@@ -107,13 +109,14 @@ export async function requireAssertion(
   service: Service,
   app: App,
   handshake: HandshakeRow | undefined,
+  found: DeviceRow | undefined,
   response: Assertion,
   client: Client,
 ): Promise<{ device: DeviceRow; use: Use }> {
   const discoverable = !handshake || (handshake.user_id === null && handshake.allowed === null);
   try {
     if (!handshake) throw new Error('Handshake is unknown, used or expired');
-    const device = await requireDevice(service, app, handshake, response);
+    const device = requireDevice(handshake, found, response);
     const credential = {
       id: device.cred_id,
       publicKey: Buffer.from(device.public_key, 'base64url'),
@@ -129,18 +132,17 @@ export async function requireAssertion(
   }
 }
 
-async function requireDevice(
-  service: Service,
-  app: App,
+/** Finds a passkey by its credential ID. */
+export const deviceOf = prepare((db, { appId, credentialId }: { appId: string; credentialId: string }) =>
+  db.selectFrom('devices').selectAll().where('app_id', '=', appId).where('cred_id', '=', credentialId),
+);
+
+/** @throws Error if the passkey may not answer */
+function requireDevice(
   { user_id, allowed }: HandshakeRow,
+  device: DeviceRow | undefined,
   { id, response }: Assertion,
-): Promise<DeviceRow> {
-  const device = await service.db
-    .selectFrom('devices')
-    .selectAll()
-    .where('app_id', '=', app.id)
-    .where('cred_id', '=', id)
-    .executeTakeFirst();
+): DeviceRow {
   if (!device) throw new Error('Credential is unknown');
   if (allowed && !(JSON.parse(allowed) as string[]).includes(id))
     throw new Error('Credential was not asked for');
@@ -160,31 +162,53 @@ function isHandleOf(userId: string, handle: string): boolean {
   return handle === userId || handle === once || handle === twice;
 }
 
-/** Stores the counter and flags of a login. @returns False if another login of the same passkey came first. */
-export async function countUse(
-  service: Service,
-  trx: Queries,
-  device: DeviceRow,
-  { counter, backupEligible, backedUp }: Use,
-): Promise<boolean> {
-  const now = service.clock();
-  const update = trx
+interface UseValues {
+  appId: string;
+  id: string;
+  counter: number;
+  /** Counters that are stored must be below this. */
+  limit: number;
+  eligible: DeviceRow['backup_eligible'];
+  backedUp: DeviceRow['backed_up'];
+  type: DeviceType;
+  now: number;
+}
+
+const storeUse = prepare((db, { appId, id, counter, limit, eligible, backedUp, type, now }: UseValues) =>
+  db
     .updateTable('devices')
     .set((eb) => ({
       counter,
-      backup_eligible: backupEligible ? 1 : 0,
-      backed_up: backedUp ? 1 : 0,
-      type: typeOf({ backupEligible, transports: JSON.parse(device.transports) }),
-      usage_count: eb('usage_count', '+', 1),
+      backup_eligible: eligible,
+      backed_up: backedUp,
+      type,
+      usage_count: eb('usage_count', '+', sql.lit(1)),
       last_login_at: now,
       updated_at: now,
     }))
-    .where('app_id', '=', device.app_id)
-    .where('id', '=', device.id)
-    .returning('id');
-  const grows = counter === 0 ? update.where('counter', '=', 0) : update.where('counter', '<', counter);
-  const row = await (backupEligible ? update : grows).executeTakeFirst();
-  return row !== undefined;
+    .where('app_id', '=', appId)
+    .where('id', '=', id)
+    .where('counter', '<', limit)
+    .returning('id'),
+);
+
+/** Stores the counter and flags of a login. Has no row if the passkey was deleted, or another login of it came first. */
+export function deviceUse(
+  service: Service,
+  device: DeviceRow,
+  { counter, backupEligible, backedUp }: Use,
+): Statement<{ id: string }> {
+  return storeUse({
+    appId: device.app_id,
+    id: device.id,
+    counter,
+    // Synced passkeys may have several counters, and a passkey without a counter stays at 0.
+    limit: backupEligible ? Number.MAX_SAFE_INTEGER : Math.max(counter, 1),
+    eligible: backupEligible ? 1 : 0,
+    backedUp: backedUp ? 1 : 0,
+    type: typeOf({ backupEligible, transports: JSON.parse(device.transports) }),
+    now: service.clock(),
+  });
 }
 
 /** Every credential is created as discoverable, so front ends call all of them passkeys except roaming keys. */

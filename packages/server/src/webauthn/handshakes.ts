@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
+import { sql } from 'kysely';
 import { type App, rpIdOf, type Service } from '../service.ts';
 import type { Queries } from '../storage/database.ts';
 import type { Ceremony, DeviceRow, HandshakeRow, UserRow } from '../storage/schema.ts';
 import { randomText } from '../storage/secrets.ts';
+import { prepare, prepareInsert, run, type Statement } from '../storage/statements.ts';
 
 /** How long the browser may take for a ceremony, and how long its answer is accepted, in milliseconds. */
 const timeout = 120_000;
@@ -94,9 +96,28 @@ export async function startLogin(
   );
 }
 
+const take = prepare((db, { idHash, appId, now }: { idHash: string; appId: string; now: number }) =>
+  db
+    .updateTable('handshakes')
+    // With a negative time, it counts as expired. The row is deleted when it would have expired.
+    .set((eb) => ({ expires_at: eb(sql.lit(0), '-', eb.ref('expires_at')) }))
+    .where('id_hash', '=', idHash)
+    .where('app_id', '=', appId)
+    .where('expires_at', '>', now)
+    .returningAll(),
+);
+
 /**
  * Marks a handshake as used, whether its answer is valid or not: a challenge has no second try. Its row stays, so that
- * an end of the ceremony during the verification is noticed.
+ * an end of the ceremony during the verification is noticed. Has no row if the handshake is unknown, used, expired, or belongs to
+ * another app.
+ */
+export function handshakeTake(service: Service, app: App, id: string): Statement<HandshakeRow> {
+  return take({ idHash: service.secrets.hash('handshake', id), appId: app.id, now: service.clock() });
+}
+
+/**
+ * Marks a handshake as used, as `handshakeTake` does.
  *
  * @returns The handshake, or `undefined` if it is unknown, used, expired, or belongs to another app or ceremony.
  */
@@ -106,25 +127,19 @@ export async function takeHandshake(
   ceremony: Ceremony,
   id: string,
 ): Promise<HandshakeRow | undefined> {
-  const row = await service.db
-    .updateTable('handshakes')
-    // With a negative time, it counts as expired. The row is deleted when it would have expired.
-    .set((eb) => ({ expires_at: eb(eb.val(0), '-', eb.ref('expires_at')) }))
-    .where('id_hash', '=', service.secrets.hash('handshake', id))
-    .where('app_id', '=', app.id)
-    .where('expires_at', '>', service.clock())
-    .returningAll()
-    .executeTakeFirst();
+  const [row] = await run(service.db, handshakeTake(service, app, id));
   return row?.ceremony === ceremony ? row : undefined;
 }
 
+/** Ends a ceremony after a valid answer. The user must be locked. Has no row if it was ended before. */
+export const handshakeEnd = prepare((db, { idHash }: { idHash: string }) =>
+  db.deleteFrom('handshakes').where('id_hash', '=', idHash).returning('id_hash'),
+);
+
 /** Ends a ceremony after a valid answer. The user must be locked. @returns False if it was ended before. */
 export async function endHandshake(trx: Queries, handshake: HandshakeRow | undefined): Promise<boolean> {
-  const { numDeletedRows } = await trx
-    .deleteFrom('handshakes')
-    .where('id_hash', '=', handshake?.id_hash ?? '')
-    .executeTakeFirst();
-  return numDeletedRows > 0n;
+  const rows = await run(trx, handshakeEnd({ idHash: handshake?.id_hash ?? '' }));
+  return rows.length > 0;
 }
 
 /**
@@ -153,6 +168,17 @@ function makeChallenge() {
   return { bytes, challenge: Buffer.from(bytes).toString('base64url') };
 }
 
+const insertHandshake = prepareInsert('handshakes', [
+  'id_hash',
+  'app_id',
+  'ceremony',
+  'challenge_hash',
+  'user_id',
+  'allowed',
+  'session_id',
+  'expires_at',
+]);
+
 async function keep(
   service: Service,
   app: App,
@@ -163,16 +189,14 @@ async function keep(
   publicKey: object,
 ): Promise<Handshake> {
   const id = randomText();
-  await service.db
-    .insertInto('handshakes')
-    .values({
-      ...row,
-      id_hash: service.secrets.hash('handshake', id),
-      app_id: app.id,
-      challenge_hash: service.secrets.hash('challenge', challenge),
-      expires_at: service.clock() + lifetime,
-    })
-    .execute();
+  const values = {
+    ...row,
+    id_hash: service.secrets.hash('handshake', id),
+    app_id: app.id,
+    challenge_hash: service.secrets.hash('challenge', challenge),
+    expires_at: service.clock() + lifetime,
+  };
+  await run(service.db, insertHandshake(values));
   return { id, challenge: { publicKey: { ...publicKey } } };
 }
 
