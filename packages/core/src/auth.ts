@@ -164,11 +164,20 @@ export function internalAuthenticate(
   headers: RequestHeaders | null | undefined,
   options: InternalOptions,
 ): Awaitable<Principal | undefined> {
-  // A client may come from another copy of this package, or have its method replaced by a test.
-  const own = auth.authenticate === PassageAuth.prototype.authenticate;
-  const { authorize, ...how } = options;
-  const caller = own ? find(auth, headers, options) : auth.authenticate(headers, how);
+  const { authorize } = options;
+  const caller = findCaller(auth, headers, options);
   return authorize?.length ? chain(caller, (principal) => requireAllowed(principal, authorize)) : caller;
+}
+
+function findCaller(
+  auth: PassageAuth,
+  headers: RequestHeaders | null | undefined,
+  options: InternalOptions,
+): Awaitable<Principal | undefined> {
+  if (auth.authenticate === PassageAuth.prototype.authenticate) return find(auth, headers, options);
+  // A client may come from another copy of this package, or have its method replaced by a test.
+  const { authorize, ...how } = options;
+  return auth.authenticate(headers, how);
 }
 
 function requireAllowed(

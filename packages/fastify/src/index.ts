@@ -7,7 +7,6 @@ import {
   type AdapterOptions,
   type Authorize,
   internalAuthenticate,
-  internalChain,
   internalCheckRoute,
   internalSettle,
   isPreflight,
@@ -82,7 +81,13 @@ export const passage = fp<AdapterOptions>(
       // A scope below may have a client of its own: the nearest one decides, and has its own hook.
       if (request.server[settings] !== own || route === false || isPreflight(request.method, request.headers))
         return done();
-      internalSettle(() => protect(request, own, route), done as (error?: unknown) => void);
+      internalSettle(
+        () => findCaller(request, own, route),
+        (error, principal) => {
+          request.passage = principal;
+          done(error as Error | undefined);
+        },
+      );
     });
   },
   { name: '@passage-auth/fastify', fastify: '5.x' },
@@ -99,20 +104,17 @@ export default passage;
 export async function authenticate(request: AnyRequest): Promise<void> {
   const scope = request.server[settings];
   if (!scope) throw new TypeError('The "@passage-auth/fastify" plugin is not registered in this scope');
-  await protect(request, scope, request.routeOptions.config.passage);
+  request.passage = await findCaller(request, scope, request.routeOptions.config.passage);
 }
 
-function protect(request: AnyRequest, scope: Settings, route: false | RouteOptions | undefined) {
+function findCaller(request: AnyRequest, scope: Settings, route: false | RouteOptions | undefined) {
   const own = route || scope;
-  const caller = internalAuthenticate(scope.passage, request.headers, {
+  return internalAuthenticate(scope.passage, request.headers, {
     optional: own.optional ?? scope.optional,
     loadUser: own.loadUser ?? scope.loadUser,
     authorize: checksOf(scope, own),
     method: request.method,
     rawHeaders: request.raw.rawHeaders,
-  });
-  return internalChain(caller, (principal) => {
-    request.passage = principal;
   });
 }
 
