@@ -29,6 +29,26 @@ export function checksOf(type: object, handler: object): readonly Authorize[] {
 
 const none: readonly Authorize[] = [];
 
+/** What the decorators say about a handler. */
+export interface Policy {
+  readonly access: Access | undefined;
+  readonly checks: readonly Authorize[];
+}
+
+const policies = new WeakMap<object, WeakMap<object, Policy>>();
+
+/** {@link accessOf} and {@link checksOf} of a handler. Remembered: reading them takes longer than finding a cached token. */
+export function policyOf(type: object, handler: object): Policy {
+  return policies.get(type)?.get(handler) ?? readPolicy(type, handler);
+}
+
+function readPolicy(type: object, handler: object): Policy {
+  const policy = { access: accessOf(type, handler), checks: checksOf(type, handler) };
+  const ofType = policies.get(type) ?? new WeakMap<object, Policy>();
+  policies.set(type, ofType.set(handler, policy));
+  return policy;
+}
+
 /** The guards of this package, as classes, that `@UseGuards` names here. */
 export function guardsOf(target: object): object[] {
   const guards: readonly object[] = Reflect.getMetadata('__guards__', target) ?? [];

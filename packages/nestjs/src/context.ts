@@ -77,7 +77,8 @@ export function readCall(host: ArgumentsHost): Incoming {
       return { carrier: host.switchToRpc().getContext<Carrier>(), headers: headersOfRpc(host) };
     default: {
       const request = host.switchToHttp().getRequest<Call>();
-      return { ...readRequest(request), carrier: request, method: request.method };
+      const { headers, rawHeaders } = readRequest(request);
+      return { carrier: request, headers, rawHeaders, method: request.method };
     }
   }
 }

@@ -86,6 +86,27 @@ describe('decorators', () => {
     }
   });
 
+  it('@Public() of a class opens an inherited handler in that class only', async () => {
+    @Controller('closed')
+    class ClosedController {
+      @Get()
+      get() {
+        return {};
+      }
+    }
+    @Controller('open')
+    @Public()
+    class OpenController extends ClosedController {}
+    const { options } = await passageForTest();
+    const { http } = await startApp({
+      imports: [PassageModule.forRoot({ ...options, global: true })],
+      controllers: [ClosedController, OpenController],
+    });
+    await http.get('/open').expect(200);
+    await http.get('/closed').expect(401);
+    await http.get('/open').expect(200);
+  });
+
   it('@OptionalAuth() of a method counts before @Public() of its class', async () => {
     const { options } = await passageForTest();
     const { http } = await startApp({

@@ -17,9 +17,9 @@ import {
   type Principal,
   type RequestHeaders,
 } from '@passage-auth/core';
-import { type Access, accessOf, checksOf, guardKey } from './access.ts';
+import { type Access, guardKey, policyOf } from './access.ts';
 import { disconnect, type GatewayClient } from './connection.ts';
-import { type Client, type Incoming, readCall, readClient, typeOf } from './context.ts';
+import { type Client, readCall, readClient, typeOf } from './context.ts';
 import { toException } from './errors.ts';
 import { type Settings, settingsOf } from './tokens.ts';
 
@@ -78,9 +78,11 @@ export class PassageGuard implements CanActivate {
     const fail = (error: unknown) => this.#refuse(error, context);
     try {
       const caller = internalAuthenticate(this.#passage, this.getHeaders(context, call.headers), {
-        ...this.#optionsOf(call),
         optional: this.#settings.optional || access === 'optional',
+        loadUser: this.#settings.loadUser,
         authorize: this.#checksOf(context),
+        method: call.method,
+        rawHeaders: call.rawHeaders,
       });
       const outcome = internalChain(caller, (principal) => {
         call.carrier.passage = principal;
@@ -103,12 +105,14 @@ export class PassageGuard implements CanActivate {
   async authenticateConnection(client: GatewayClient, request?: object): Promise<Principal | undefined> {
     if (request) client.request ??= request as Client['request'];
     const call = readClient(client as Client);
-    const { authorize } = this.#settings;
+    const { optional, loadUser, authorize } = this.#settings;
     try {
       call.carrier.passage = await internalAuthenticate(this.#passage, call.headers, {
-        ...this.#optionsOf(call),
-        optional: this.#settings.optional,
+        optional,
+        loadUser,
         authorize: authorize && [authorize],
+        method: call.method,
+        rawHeaders: call.rawHeaders,
       });
       return call.carrier.passage;
     } catch (error) {
@@ -117,12 +121,8 @@ export class PassageGuard implements CanActivate {
     }
   }
 
-  #optionsOf({ method, rawHeaders }: Incoming) {
-    return { loadUser: this.#settings.loadUser, method, rawHeaders };
-  }
-
   #checksOf(context: ExecutionContext): readonly Authorize[] {
-    const checks = checksOf(context.getClass(), context.getHandler());
+    const { checks } = policyOf(context.getClass(), context.getHandler());
     const { authorize } = this.#settings;
     return authorize ? [authorize, ...checks] : checks;
   }
@@ -133,7 +133,7 @@ export class PassageGuard implements CanActivate {
 
   /** Returns whether and how the handler accepts callers without credentials. Override it for other decorators. */
   protected getAccess(context: ExecutionContext): Access | undefined {
-    return accessOf(context.getClass(), context.getHandler());
+    return policyOf(context.getClass(), context.getHandler()).access;
   }
 
   /**
