@@ -69,6 +69,20 @@ describeDatabases('WebAuthn §7.2, login', (make) => {
     expect((await finish(server, await start(server, ada), authenticator)).status).toBe(200);
   });
 
+  it('1: refuses a raw ID of another passkey', async () => {
+    await using server = await TestServer.start(make);
+    const { authenticator } = await server.register(ada);
+    for (const [change, status] of [
+      [{ rawId: Buffer.alloc(16, 7).toString('base64url') }, 401],
+      [{}, 200],
+    ] as const) {
+      const handshake = await start(server, ada);
+      const answer = await authenticator.get(handshake.challenge.publicKey);
+      const body = { handshake_id: handshake.id, handshake_response: { ...answer, ...change } };
+      expect((await server.auth('POST', '/login/webauthn/finish', body)).status).toBe(status);
+    }
+  });
+
   it('2: refuses the passkey of another user', async () => {
     await using server = await TestServer.start(make);
     const own = await server.register(ada);
