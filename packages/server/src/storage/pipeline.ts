@@ -1,51 +1,37 @@
 import { CompiledQuery, type Driver, PostgresDialect, type QueryResult } from 'kysely';
-import type {
-  Connection,
-  Pool,
-  PoolClient,
-  Query,
-  QueryConfig,
-  QueryResult as Result,
-  Submittable,
-} from 'pg';
+import type { Pool, PoolClient, QueryResult as Result } from 'pg';
 import { failureOf } from './failure.ts';
 import type { PreparedQuery, StatementConnection } from './statements.ts';
 
-/** How queries reach the driver. */
-interface Wire {
-  readonly Query: typeof Query;
-  readonly types: QueryConfig['types'];
-  /** Whether PostgreSQL keeps prepared statements under their names. False after it has lost one. */
-  named: boolean;
-}
-
-/** Sends several statements at once, `begin` with the first statement of a transaction, and keeps prepared statements. */
+/**
+ * Sends several statements at once, and `begin` with the first statement of a transaction. PostgreSQL keeps prepared statements.
+ * https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-PIPELINING
+ */
 export class PipelinedDialect extends PostgresDialect {
-  readonly #driver: PipelinedDriver;
+  readonly #pool: Pool;
 
-  constructor(pool: Pool, wire: Omit<Wire, 'named'>) {
+  /** @param pool With the option `pipeline`. */
+  constructor(pool: Pool) {
     super({ pool });
-    this.#driver = new PipelinedDriver(pool, { ...wire, named: true });
+    this.#pool = pool;
   }
 
   override createDriver(): Driver {
-    return this.#driver;
+    return new PipelinedDriver(this.#pool);
   }
 }
 
-const [begin, commit, rollback] = ['begin', 'commit', 'rollback'].map((text) => CompiledQuery.raw(text)) as [
-  CompiledQuery,
-  CompiledQuery,
-  CompiledQuery,
-];
+const begin: PreparedQuery = CompiledQuery.raw('begin');
+const commit: PreparedQuery = CompiledQuery.raw('commit');
+const rollback: PreparedQuery = CompiledQuery.raw('rollback');
 
 class PipelinedDriver implements Driver {
   readonly #pool: Pool;
-  readonly #wire: Wire;
+  /** Whether statements have names. False after PostgreSQL has lost one. */
+  named = true;
 
-  constructor(pool: Pool, wire: Wire) {
+  constructor(pool: Pool) {
     this.#pool = pool;
-    this.#wire = wire;
   }
 
   async init(): Promise<void> {}
@@ -55,7 +41,7 @@ class PipelinedDriver implements Driver {
   }
 
   async acquireConnection(): Promise<PipelinedConnection> {
-    return new PipelinedConnection(await this.#pool.connect(), this.#wire);
+    return new PipelinedConnection(await this.#pool.connect(), this);
   }
 
   async beginTransaction(connection: PipelinedConnection): Promise<void> {
@@ -77,14 +63,14 @@ class PipelinedDriver implements Driver {
 
 class PipelinedConnection implements StatementConnection {
   readonly #client: PoolClient;
-  readonly #wire: Wire;
+  readonly #driver: PipelinedDriver;
   #inTransaction = false;
   /** What is sent before the next statement. */
-  #deferred: CompiledQuery[] = [];
+  #deferred: PreparedQuery[] = [];
 
-  constructor(client: PoolClient, wire: Wire) {
+  constructor(client: PoolClient, driver: PipelinedDriver) {
     this.#client = client;
-    this.#wire = wire;
+    this.#driver = driver;
   }
 
   async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
@@ -93,16 +79,16 @@ class PipelinedConnection implements StatementConnection {
   }
 
   async executeAll(queries: readonly PreparedQuery[]): Promise<QueryResult<unknown>[]> {
+    if (!this.#inTransaction) {
+      if (queries.length === 1) return this.#send(queries);
+      return (await this.#send([begin, ...queries, commit])).slice(1, -1);
+    }
     const all = [...this.#deferred, ...queries];
     this.#deferred = [];
-    const results = await this.#send(all);
-    return results.slice(-queries.length).map(({ command, rowCount, rows }) => ({
-      rows,
-      ...(/^(INSERT|UPDATE|DELETE)$/.test(command) && { numAffectedRows: BigInt(rowCount ?? 0) }),
-    }));
+    return (await this.#send(all)).slice(-queries.length);
   }
 
-  async defer(query: CompiledQuery): Promise<void> {
+  async defer(query: PreparedQuery): Promise<void> {
     this.#deferred.push(query);
   }
 
@@ -126,113 +112,33 @@ class PipelinedConnection implements StatementConnection {
     throw new Error('Rows cannot be streamed');
   }
 
-  async #send(queries: readonly PreparedQuery[]): Promise<Result[]> {
-    const { named } = this.#wire;
-    try {
-      return await new Promise((resolve, reject) => {
-        this.#client.query(new Batch(queries, this.#wire, resolve, reject));
-      });
-    } catch (error) {
-      if (named && failureOf(error) === 'unprepared') {
-        this.#wire.named = false;
-        // A transaction is retried as a whole.
-        if (!this.#inTransaction) return this.#send(queries);
-      }
-      // Otherwise the stack is the one of the socket.
-      Error.captureStackTrace(error as Error);
-      throw error;
+  async #send(queries: readonly PreparedQuery[]): Promise<QueryResult<unknown>[]> {
+    const { named } = this.#driver;
+    const outcomes = await Promise.allSettled(queries.map((query) => this.#query(query, named)));
+    // Those after the first that fails fail because of it.
+    const failed = outcomes.find(({ status }) => status === 'rejected') as PromiseRejectedResult | undefined;
+    if (!failed)
+      return outcomes.map((outcome) => resultOf((outcome as PromiseFulfilledResult<Result>).value));
+    if (named && failureOf(failed.reason) === 'unprepared') {
+      this.#driver.named = false;
+      // A transaction is retried as a whole.
+      if (!this.#inTransaction) return this.#send(queries);
     }
+    throw failed.reason;
   }
-}
 
-/** The driver's query, with what `pg-cursor` uses too. */
-interface DriverQuery extends Submittable {
-  readonly name?: string;
-  readonly text: string;
-  handleRowDescription(message: unknown): void;
-  handleDataRow(message: unknown): void;
-  handleCommandComplete(message: unknown, connection: Connection): void;
-  handleReadyForQuery(connection: Connection): void;
-}
-
-/**
- * Queries that are sent at once, and end together: outside a transaction, they are one.
- * https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-PIPELINING
- */
-class Batch implements Submittable {
-  readonly #queries: readonly DriverQuery[];
-  readonly #results: Result[] = [];
-  readonly #resolve: (results: Result[]) => void;
-  readonly #reject: (error: Error) => void;
-
-  constructor(
-    queries: readonly PreparedQuery[],
-    { Query, types, named }: Wire,
-    resolve: (results: Result[]) => void,
-    reject: (error: Error) => void,
-  ) {
-    this.#resolve = resolve;
-    this.#reject = reject;
-    this.#queries = queries.map(({ sql: text, parameters, name }) => {
-      const config = {
-        text,
-        values: [...parameters],
-        types,
-        // The other mode would send a message that ends the batch.
-        queryMode: 'extended',
-        ...(named && name !== undefined && { name }),
-      };
-      const query = new Query(config, (error, result) => {
-        if (error) reject(error);
-        else this.#results.push(result as unknown as Result);
-      });
-      return query as unknown as DriverQuery;
+  #query({ sql: text, parameters, name }: PreparedQuery, named: boolean): Promise<Result> {
+    return this.#client.query({
+      text,
+      values: [...parameters],
+      ...(named && name !== undefined && { name }),
     });
   }
+}
 
-  submit(connection: Connection): void {
-    // Each query would end with this message. It ends the batch.
-    const open = Object.create(connection, { sync: { value: () => undefined } });
-    connection.stream.cork();
-    for (const query of this.#queries) query.submit(open);
-    connection.sync();
-    connection.stream.uncork();
-  }
-
-  /** The client notes under this name that the connection has the statement. */
-  get name(): string | undefined {
-    return this.#current?.name;
-  }
-
-  get text(): string | undefined {
-    return this.#current?.text;
-  }
-
-  get #current(): DriverQuery | undefined {
-    return this.#queries[this.#results.length];
-  }
-
-  handleRowDescription(message: unknown): void {
-    this.#current?.handleRowDescription(message);
-  }
-
-  handleDataRow(message: unknown): void {
-    this.#current?.handleDataRow(message);
-  }
-
-  handleCommandComplete(message: unknown, connection: Connection): void {
-    const query = this.#current;
-    query?.handleCommandComplete(message, connection);
-    query?.handleReadyForQuery(connection);
-  }
-
-  handleReadyForQuery(): void {
-    this.#resolve(this.#results);
-  }
-
-  handleError(error: Error, connection: { submittedNamedStatements: Record<string, string> }): void {
-    // PostgreSQL skipped the queries after the one that failed, so it does not have their statements.
-    for (const { name } of this.#queries) if (name) delete connection.submittedNamedStatements[name];
-    this.#reject(error);
-  }
+function resultOf({ command, rowCount, rows }: Result): QueryResult<unknown> {
+  return {
+    rows,
+    ...(/^(INSERT|UPDATE|DELETE)$/.test(command) && { numAffectedRows: BigInt(rowCount ?? 0) }),
+  };
 }

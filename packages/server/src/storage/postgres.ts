@@ -39,6 +39,7 @@ export async function connectPostgres(connectionString: string): Promise<Postgre
       return socket;
     },
     types,
+    pipeline: true,
     max: 10,
     connectionTimeoutMillis: 5_000,
     // A stricter default of the database would refuse concurrent transactions.
@@ -49,7 +50,7 @@ export async function connectPostgres(connectionString: string): Promise<Postgre
   // The pool listens only to idle connections, so this handles one lost between two queries of a transaction.
   pool.on('connect', (client) => client.on('error', () => undefined));
   return {
-    dialect: new PipelinedDialect(pool, { Query: pg.Query, types }),
+    dialect: new PipelinedDialect(pool),
     limitSilence() {
       limit = longestSilence;
       for (const socket of sockets) socket.setTimeout(limit);
