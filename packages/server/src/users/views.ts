@@ -95,19 +95,24 @@ export function passageUserView({ devices, events, ...user }: WholeUser) {
     webauthn: devices.length > 0,
     webauthn_devices: devices.map(deviceView),
     webauthn_types: [...new Set(devices.map(({ type }) => type))],
-    recent_events: events.map((event) => ({
-      id: event.id,
-      created_at: wireTime(event.created_at),
-      completed_at: wireTime(event.created_at),
-      type: event.type,
-      action: event.action,
-      status: 'complete' as const,
-      ip_addr: event.ip_addr,
-      user_agent: event.user_agent,
-      user_agent_display: browserName(event.user_agent),
-      social_login_type: null,
-    })),
+    recent_events: events.map(eventView),
     social_connections: {},
+  };
+}
+
+function eventView({ id, created_at, type, action, ip_addr, user_agent }: WholeUser['events'][number]) {
+  const time = wireTime(created_at);
+  return {
+    id,
+    created_at: time,
+    completed_at: time,
+    type,
+    action,
+    status: 'complete' as const,
+    ip_addr,
+    user_agent,
+    user_agent_display: browserName(user_agent),
+    social_login_type: null,
   };
 }
 
