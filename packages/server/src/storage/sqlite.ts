@@ -220,23 +220,29 @@ const statementLimit = 200;
  * libsql may leave it open.
  */
 function keepStatements(database: Database): Pick<Database, 'prepare' | 'close'> {
-  const kept = new Map<string, ReturnType<Database['prepare']>>();
+  const kept = new Map<string, object>();
+  const prepare = (text: string) => {
+    const statement = database.prepare(text);
+    const mayKeep = /^\s*(?:select|insert|update|delete)\b/i.test(text);
+    const keep = <Result>(result: Result): Result => {
+      if (kept.size >= statementLimit) kept.clear();
+      if (mayKeep) kept.set(text, own);
+      return result;
+    };
+    const own = {
+      reader: statement.reader,
+      all: (parameters: readonly unknown[]) => keep(statement.all(parameters)),
+      run: (parameters: readonly unknown[]) => keep(statement.run(parameters)),
+      iterate: (parameters: readonly unknown[]) => statement.iterate(parameters),
+    };
+    return own;
+  };
   return {
     close: () => database.close(),
     prepare(text: string) {
-      const statement = kept.get(text) ?? database.prepare(text);
+      const statement = kept.get(text) ?? prepare(text);
       kept.delete(text);
-      const keep = <Result>(result: Result): Result => {
-        if (kept.size >= statementLimit) kept.clear();
-        if (/^\s*(?:select|insert|update|delete)\b/i.test(text)) kept.set(text, statement);
-        return result;
-      };
-      return {
-        reader: statement.reader,
-        all: (parameters: readonly unknown[]) => keep(statement.all(parameters)),
-        run: (parameters: readonly unknown[]) => keep(statement.run(parameters)),
-        iterate: (parameters: readonly unknown[]) => statement.iterate(parameters),
-      };
+      return statement;
     },
   } as unknown as Pick<Database, 'prepare' | 'close'>;
 }

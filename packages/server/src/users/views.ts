@@ -4,7 +4,7 @@ import type { DeviceRow, UserRow } from '../storage/schema.ts';
 import { browserName } from './browser.ts';
 import type { Identifier } from './identifiers.ts';
 import { listDevices } from './users.ts';
-import type { WholeUser } from './whole.ts';
+import type { ShownUser, WholeUser } from './whole.ts';
 
 /** RFC 3339, UTC. A time that is not set is year 1, as in the original service. */
 export function wireTime(milliseconds: number): string {
@@ -64,7 +64,7 @@ export async function currentUserView(queries: Queries, user: UserRow) {
   };
 }
 
-export function listedUserView(user: UserRow) {
+export function listedUserView(user: ShownUser) {
   return {
     id: user.id,
     created_at: wireTime(user.created_at),
@@ -116,6 +116,6 @@ function eventView({ id, created_at, type, action, ip_addr, user_agent }: WholeU
   };
 }
 
-export function metadataOf({ metadata }: UserRow): Record<string, unknown> | null {
+export function metadataOf({ metadata }: Pick<UserRow, 'metadata'>): Record<string, unknown> | null {
   return metadata ? JSON.parse(metadata) : null;
 }
