@@ -1,4 +1,5 @@
 import { rmSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Kysely, type Transaction, type TransactionBuilder } from 'kysely';
 import { backUp } from './backup.ts';
 import { type Failure, failureOf } from './failure.ts';
@@ -133,6 +134,8 @@ class Repeating extends Kysely<Schema> {
         } catch (error) {
           const failure = failureOf(error);
           if (!failure || !passing.includes(failure) || attempt === attempts) throw error;
+          // Without a pause, this could take the lock back before the transaction that waits for it wakes up.
+          if (failure === 'conflict') await delay(10 + 20 * Math.random());
         }
       }
     };

@@ -182,7 +182,8 @@ describe('PostgreSQL', () => {
         await set(second);
       });
     await Promise.all([swap('a', 'b'), swap('b', 'a')]);
-    expect(runs).toBe(3);
+    // Whoever runs again may lose again on a busy machine.
+    expect(runs).toBeGreaterThan(2);
     await storage.close();
     await drop();
   });
