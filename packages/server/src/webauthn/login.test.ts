@@ -10,6 +10,12 @@ interface Handshake {
 
 const ada = 'ada@example.com';
 
+/** Attested data of a credential: no AAGUID, an ID of one byte, and an ES256 key. */
+const attested = Buffer.from(
+  `${'00'.repeat(16)}000107a5010203262001215820${'01'.repeat(32)}225820${'02'.repeat(32)}`,
+  'hex',
+);
+
 describeDatabases('WebAuthn §7.2, login', (make) => {
   async function start(server: TestServer, identifier?: string): Promise<Handshake> {
     const { body } = await server.auth('POST', '/login/webauthn/start', identifier ? { identifier } : {});
@@ -457,6 +463,7 @@ describeDatabases('WebAuthn §7.2, login', (make) => {
     ['of 36 bytes', (bytes) => bytes.subarray(0, 36)],
     ['with bytes after their end', (bytes) => Buffer.concat([bytes, Buffer.alloc(1)])],
     ['that promise a credential', (bytes) => setFlag(bytes, 0x40)],
+    ['with a whole credential', (bytes) => Buffer.concat([setFlag(bytes, 0x40), attested])],
     ['that promise extensions', (bytes) => setFlag(bytes, 0x80)],
     [
       'with extensions of indefinite length',
