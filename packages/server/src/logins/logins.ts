@@ -63,32 +63,26 @@ export async function logIn(
 async function countLogin(service: Service, trx: Queries, app: App, login: Login): Promise<void> {
   const { user, client, event: type, proof } = login;
   if (user.status === 'inactive') throw new WireError('user_not_active');
+  const count = counts[proof?.channel ?? 'none'];
   await defer(trx, count({ appId: app.id, id: user.id, now: service.clock() }));
-  if (proof) await defer(trx, verify[proof.channel]({ appId: app.id, id: user.id }));
   const action = user.login_count === 0 ? 'register' : 'login';
   await record(service, trx, { appId: app.id, userId: user.id, type, action, client });
 }
 
-const count = prepare((db, { appId, id, now }: { appId: string; id: string; now: number }) =>
-  db
-    .updateTable('users')
-    .set((eb) => ({
-      status: 'active',
-      login_count: eb('login_count', '+', sql.lit(1)),
-      last_login_at: now,
-      updated_at: now,
-    }))
-    .where('app_id', '=', appId)
-    .where('id', '=', id),
-);
+/** By the address that the login proves. */
+const counts = { none: prepareCount(), email: prepareCount('email'), phone: prepareCount('phone') };
 
-const verify = { email: prepareVerify('email'), phone: prepareVerify('phone') };
-
-function prepareVerify(channel: Channel) {
-  return prepare((db, { appId, id }: { appId: string; id: string }) =>
+function prepareCount(proven?: Channel) {
+  return prepare((db, { appId, id, now }: { appId: string; id: string; now: number }) =>
     db
       .updateTable('users')
-      .set({ [`${channel}_verified`]: sql.lit(1) })
+      .set((eb) => ({
+        status: 'active',
+        login_count: eb('login_count', '+', sql.lit(1)),
+        last_login_at: now,
+        updated_at: now,
+        ...(proven && { [`${proven}_verified`]: sql.lit(1) }),
+      }))
       .where('app_id', '=', appId)
       .where('id', '=', id),
   );
