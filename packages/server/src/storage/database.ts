@@ -3,11 +3,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Kysely, type Transaction, type TransactionBuilder } from 'kysely';
 import { backUp } from './backup.ts';
 import { type Failure, failureOf } from './failure.ts';
+import { GroupedDialect } from './group.ts';
 import { isPostgres } from './location.ts';
 import { listPending, migrate } from './migrations.ts';
 import { connectPostgres, requireConnection } from './postgres.ts';
 import type { DatabaseKind, Schema } from './schema.ts';
-import { finish, ImmediateSqliteDialect, lockFile, openSqlite } from './sqlite.ts';
+import { lockFile, openSqlite } from './sqlite.ts';
 import { onlyTurn, postgresTurn, type Turn } from './turn.ts';
 
 /** The database, or a transaction in it: queries take either. */
@@ -57,14 +58,12 @@ async function openPostgres(location: string, use: Use): Promise<Storage> {
 
 async function openFile(location: string, use: Use): Promise<Storage> {
   const database = await openSqlite(location);
-  const db = new Repeating({ dialect: new ImmediateSqliteDialect(database) });
+  const db = new Repeating({ dialect: new GroupedDialect(database) });
   let unlock = () => {};
   const close = async () => {
     try {
-      // Waits for the transaction in progress.
-      await db.connection().execute(async () => finish(database));
-    } finally {
       await db.destroy();
+    } finally {
       unlock();
     }
   };

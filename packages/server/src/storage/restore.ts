@@ -2,20 +2,13 @@ import { chmodSync, copyFileSync, existsSync, realpathSync, renameSync, rmSync, 
 import { Kysely, sql } from 'kysely';
 import { checkSecret } from './binding.ts';
 import type { Queries } from './database.ts';
+import { GroupedDialect } from './group.ts';
 import { isPostgres } from './location.ts';
 import { voidSecrets } from './maintenance.ts';
 import { migrate } from './migrations.ts';
 import type { Schema } from './schema.ts';
 import type { Secrets } from './secrets.ts';
-import {
-  createFile,
-  finish,
-  ImmediateSqliteDialect,
-  lockFile,
-  openSqlite,
-  requireUnused,
-  sync,
-} from './sqlite.ts';
+import { createFile, lockFile, openSqlite, requireUnused, sync } from './sqlite.ts';
 
 /** What a restored database holds. */
 export interface Restored {
@@ -104,7 +97,7 @@ async function prepare(
   finishing: (queries: Queries) => Promise<void>,
 ): Promise<Omit<Restored, 'replaced'>> {
   const database = await openSqlite(copy);
-  const db = new Kysely<Schema>({ dialect: new ImmediateSqliteDialect(database) });
+  const db = new Kysely<Schema>({ dialect: new GroupedDialect(database) });
   try {
     await requireWhole(db);
     await checkSecret(db, secrets);
@@ -112,10 +105,12 @@ async function prepare(
     await voidSecrets(db);
     await finishing(db);
     const held = await count(db);
-    finish(database);
-    return held;
-  } finally {
     await db.destroy();
+    return held;
+  } catch (error) {
+    // The first error explains why it cannot close cleanly.
+    await db.destroy().catch(() => undefined);
+    throw error;
   }
 }
 

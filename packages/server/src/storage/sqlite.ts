@@ -1,20 +1,12 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, realpathSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import {
-  type CompiledQuery,
-  type DatabaseConnection,
-  type QueryResult,
-  SqliteDialect,
-  SqliteDriver,
-} from 'kysely';
 import type { Database } from 'libsql';
 import { loadDriver } from './driver.ts';
 import { failureOf } from './failure.ts';
-import type { StatementConnection } from './statements.ts';
 
 /** How long another process may hold the write lock, in milliseconds. */
-const busyLimit = 5_000;
+export const busyLimit = 5_000;
 
 /** How long to wait for the lock of a server that is stopping, in milliseconds. */
 const lockLimit = 2_000;
@@ -129,137 +121,5 @@ export async function lockFile(location: string): Promise<() => void> {
         `The SQLite file ${location} is in use by another Passage server: stop that server first, or use PostgreSQL to run several`,
       );
     }
-  }
-}
-
-/** Takes the write lock before the first write, so that no transaction fails halfway because another process writes. */
-export class ImmediateSqliteDialect extends SqliteDialect {
-  readonly #database: Database;
-
-  constructor(database: Database) {
-    super({ database: database as never });
-    this.#database = database;
-  }
-
-  override createDriver() {
-    const database = this.#database;
-    const driver = new SqliteDriver({ database: keepStatements(database) as never });
-    driver.beginTransaction = () => begin(database);
-    // SQLite may have rolled back by itself, as when the disk is full. A second rollback is an error, which would hide the first.
-    driver.rollbackTransaction = async () => void (database.inTransaction && database.exec('ROLLBACK'));
-    const acquire = driver.acquireConnection.bind(driver);
-    driver.acquireConnection = async () => new PatientConnection(await acquire(), database);
-    return driver;
-  }
-}
-
-/**
- * Tables of rate limit counts and passkey ceremonies in progress. Their commits do not wait for the disk, so a power cut may lose the
- * latest ones. A crash of the process loses nothing. The next commit that waits writes them too.
- */
-const changesPassing = /^(?:insert into|update|delete from) "(?:handshakes|limits)"/;
-
-/** Runs writes outside transactions in one, so that they also wait for the lock without blocking the process. */
-class PatientConnection implements StatementConnection {
-  readonly #connection: DatabaseConnection;
-  readonly #database: Database;
-
-  constructor(connection: DatabaseConnection, database: Database) {
-    this.#connection = connection;
-    this.#database = database;
-  }
-
-  async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
-    if (!writes(query) || this.#database.inTransaction) return this.#connection.executeQuery<Row>(query);
-    const [result] = await this.executeAll([query]);
-    return result as QueryResult<Row>;
-  }
-
-  async executeAll(queries: readonly CompiledQuery[]): Promise<QueryResult<unknown>[]> {
-    if (this.#database.inTransaction) return this.#run(queries);
-    const passing = queries.every((query) => !writes(query) || changesPassing.test(query.sql));
-    if (passing) this.#database.exec('PRAGMA synchronous = NORMAL');
-    try {
-      await begin(this.#database);
-      const results = await this.#run(queries);
-      this.#database.exec('COMMIT');
-      return results;
-    } catch (error) {
-      if (this.#database.inTransaction) this.#database.exec('ROLLBACK');
-      throw error;
-    } finally {
-      if (passing) this.#database.exec('PRAGMA synchronous = FULL');
-    }
-  }
-
-  async defer(query: CompiledQuery): Promise<void> {
-    await this.#connection.executeQuery(query);
-  }
-
-  async #run(queries: readonly CompiledQuery[]): Promise<QueryResult<unknown>[]> {
-    const results = [];
-    for (const query of queries) results.push(await this.#connection.executeQuery(query));
-    return results;
-  }
-
-  streamQuery<Row>(query: CompiledQuery, chunkSize?: number): AsyncIterableIterator<QueryResult<Row>> {
-    return this.#connection.streamQuery<Row>(query, chunkSize);
-  }
-}
-
-function writes({ query }: CompiledQuery): boolean {
-  return /^(Insert|Update|Delete)QueryNode$/.test(query.kind);
-}
-
-/** Most prepared statements to keep. Filters of lists keep creating new ones. */
-const statementLimit = 200;
-
-/**
- * Prepares each statement once, because preparing takes longer than most queries. The only connection runs one query at a
- * time, so no statement is in use twice. Statements that change tables are not kept. Neither is one that failed, because
- * libsql may leave it open.
- */
-function keepStatements(database: Database): Pick<Database, 'prepare' | 'close'> {
-  const kept = new Map<string, object>();
-  const prepare = (text: string) => {
-    const statement = database.prepare(text);
-    const mayKeep = /^\s*(?:select|insert|update|delete)\b/i.test(text);
-    const keep = <Result>(result: Result): Result => {
-      if (kept.size >= statementLimit) kept.clear();
-      if (mayKeep) kept.set(text, own);
-      return result;
-    };
-    const own = {
-      reader: statement.reader,
-      all: (parameters: readonly unknown[]) => keep(statement.all(parameters)),
-      run: (parameters: readonly unknown[]) => keep(statement.run(parameters)),
-      iterate: (parameters: readonly unknown[]) => statement.iterate(parameters),
-    };
-    return own;
-  };
-  return {
-    close: () => database.close(),
-    prepare(text: string) {
-      const statement = kept.get(text) ?? prepare(text);
-      kept.delete(text);
-      return statement;
-    },
-  } as unknown as Pick<Database, 'prepare' | 'close'>;
-}
-
-/** Waits for the lock here, because the synchronous driver would block this process. */
-async function begin(database: Database): Promise<void> {
-  const deadline = Date.now() + busyLimit;
-  for (;;) {
-    try {
-      // Not by a prepared statement: libsql leaves one that was busy open, and then cannot commit.
-      database.exec('PRAGMA busy_timeout = 0; BEGIN IMMEDIATE');
-      return;
-    } catch (error) {
-      if (failureOf(error) !== 'busy' || Date.now() > deadline) throw error;
-    } finally {
-      database.exec(`PRAGMA busy_timeout = ${busyLimit}`);
-    }
-    await delay(10);
   }
 }

@@ -210,17 +210,6 @@ describe('SQLite', () => {
     await expect(started).rejects.toThrow('must be a SQLite file that this process may read and write');
   });
 
-  it('waits for the disk again after a count of a rate limit, also where that failed', async () => {
-    const storage = await openStorage(join(folder, 'limits.db'));
-    const level = async () => (await sql`pragma synchronous`.execute(storage.db)).rows;
-    const count = () => storage.db.insertInto('limits').values({ id: 'a', count: 1, resets_at: 1 }).execute();
-    await count();
-    expect(await level()).toEqual([{ synchronous: 2 }]);
-    await expect(count()).rejects.toThrow('UNIQUE');
-    expect(await level()).toEqual([{ synchronous: 2 }]);
-    await storage.close();
-  });
-
   it('is durable, and backed up while it is in use', async () => {
     const location = join(folder, 'backup.db');
     const server = await TestServer.start(async () => ({ location, drop: async () => {} }));
