@@ -142,12 +142,13 @@ describe('Writes to SQLite at the same time', () => {
     using(async ({ db }) => {
       for (const status of ['fulfilled', 'rejected']) {
         const count = db.insertInto('limits').values({ id: 'a', count: 1, resets_at: 1 }).execute();
+        const settled = Promise.allSettled([count]);
         const level = await db
           .transaction()
           .execute((trx) => sql<{ synchronous: number }>`pragma synchronous`.execute(trx));
         // https://www.sqlite.org/pragma.html#pragma_synchronous: 2 is FULL.
         expect(level.rows).toEqual([{ synchronous: 2 }]);
-        expect(await Promise.allSettled([count])).toMatchObject([{ status }]);
+        expect(await settled).toMatchObject([{ status }]);
       }
     }));
 

@@ -3,7 +3,7 @@ import { type CompiledQuery, type Driver, type QueryResult, SqliteDialect } from
 import type { Database } from 'libsql';
 import { failureOf } from './failure.ts';
 import { busyLimit, finish } from './sqlite.ts';
-import type { StatementConnection } from './statements.ts';
+import type { PreparedQuery, StatementConnection } from './statements.ts';
 
 /**
  * Commits together what is written in one turn of the event loop: a commit waits for the disk, and blocks the process meanwhile.
@@ -127,7 +127,7 @@ class GroupedDriver implements Driver {
   }
 
   /** @throws Error if SQLite has rolled back the transaction */
-  run(queries: readonly CompiledQuery[], group: Group | undefined): QueryResult<unknown>[] {
+  run(queries: readonly PreparedQuery[], group: Group | undefined): QueryResult<unknown>[] {
     if (group !== this.#group) throw new Error('The transaction was rolled back');
     try {
       return queries.map((query) => this.#statements.run(query));
@@ -139,7 +139,7 @@ class GroupedDriver implements Driver {
   }
 
   /** Runs queries that write nothing. */
-  async read(queries: readonly CompiledQuery[]): Promise<QueryResult<unknown>[]> {
+  async read(queries: readonly PreparedQuery[]): Promise<QueryResult<unknown>[]> {
     await this.#take();
     const group = this.#group;
     try {
@@ -151,7 +151,7 @@ class GroupedDriver implements Driver {
   }
 
   /** Runs what must not, or need not, be part of a transaction, such as `VACUUM`. */
-  async runAlone(queries: readonly CompiledQuery[]): Promise<QueryResult<unknown>[]> {
+  async runAlone(queries: readonly PreparedQuery[]): Promise<QueryResult<unknown>[]> {
     await this.#take();
     try {
       this.#commit();
@@ -290,7 +290,7 @@ class GroupedConnection implements StatementConnection {
     return result as QueryResult<Row>;
   }
 
-  async executeAll(queries: readonly CompiledQuery[]): Promise<QueryResult<unknown>[]> {
+  async executeAll(queries: readonly PreparedQuery[]): Promise<QueryResult<unknown>[]> {
     const driver = this.#driver;
     if (this.#member) return driver.run(queries, this.#member.group);
     if (queries.every(reads)) return driver.read(queries);
@@ -327,6 +327,13 @@ function writes({ query }: CompiledQuery): boolean {
   return /^(Insert|Update|Delete)QueryNode$/.test(query.kind);
 }
 
+interface KeptStatement {
+  readonly statement: ReturnType<Database['prepare']>;
+  /** Whether it returns rows. */
+  readonly reader: boolean;
+  readonly changesNoTable: boolean;
+}
+
 /** Most prepared statements to keep. Filters of lists keep creating new ones. */
 const statementLimit = 200;
 
@@ -336,31 +343,34 @@ const statementLimit = 200;
  */
 class Statements {
   readonly #database: Database;
-  readonly #kept = new Map<string, { statement: ReturnType<Database['prepare']>; reader: boolean }>();
+  readonly #kept = new Map<string, KeptStatement>();
 
   constructor(database: Database) {
     this.#database = database;
   }
 
-  run({ sql, parameters }: CompiledQuery): QueryResult<unknown> {
+  run(query: PreparedQuery): QueryResult<unknown> {
+    const { sql } = query;
     const kept = this.#kept.get(sql) ?? this.#prepare(sql);
     this.#kept.delete(sql);
-    const result = execute(kept, parameters);
+    const result = execute(kept, query);
     if (this.#kept.size >= statementLimit) this.#kept.clear();
-    if (/^\s*(?:select|insert|update|delete)\b/i.test(sql)) this.#kept.set(sql, kept);
+    if (kept.changesNoTable) this.#kept.set(sql, kept);
     return result;
   }
 
-  #prepare(sql: string) {
+  #prepare(sql: string): KeptStatement {
     const statement = this.#database.prepare(sql);
-    return { statement, reader: statement.reader };
+    const changesNoTable = /^\s*(?:select|insert|update|delete)\b/i.test(sql);
+    return { statement, reader: statement.reader, changesNoTable };
   }
 }
 
 function execute(
-  { statement, reader }: { statement: ReturnType<Database['prepare']>; reader: boolean },
-  parameters: readonly unknown[],
+  { statement, reader }: KeptStatement,
+  { parameters, single }: PreparedQuery,
 ): QueryResult<unknown> {
-  if (reader) return { rows: statement.all(parameters) };
-  return { rows: [], numAffectedRows: BigInt(statement.run(parameters).changes) };
+  if (!reader) return { rows: [], numAffectedRows: BigInt(statement.run(parameters).changes) };
+  if (single) return { rows: [statement.get(parameters) ?? []].flat() };
+  return { rows: statement.all(parameters) };
 }

@@ -8,9 +8,11 @@ import { createHash } from 'node:crypto';
 import type { Compilable, CompiledQuery, DatabaseConnection, Insertable, Kysely, QueryResult } from 'kysely';
 import type { Schema } from './schema.ts';
 
-/** A compiled query that PostgreSQL may keep under a name. */
 export interface PreparedQuery<Row = unknown> extends CompiledQuery<Row> {
+  /** PostgreSQL may keep the query under this name. */
   readonly name?: string;
+  /** Whether it finds at most one row, which SQLite's driver reads in half the time. */
+  readonly single?: boolean;
 }
 
 /** A statement with its values. */
@@ -44,6 +46,7 @@ const placeholders = new Proxy({}, { get: (_, name) => new Placeholder(String(na
  */
 export function prepare<Values extends object, Row>(
   build: (db: Kysely<Schema>, values: Values) => Compilable<Row>,
+  single = false,
 ): (values: Values) => Statement<Row> {
   // Transactions share the adapter of their database.
   const known = new WeakMap<object, PreparedQuery<Row>>();
@@ -53,7 +56,7 @@ export function prepare<Values extends object, Row>(
       let query = known.get(adapter);
       if (!query) {
         const compiled = build(queries, placeholders as Values).compile();
-        query = { ...compiled, name: nameOf(compiled.sql) };
+        query = { ...compiled, name: nameOf(compiled.sql), single };
         known.set(adapter, query);
       }
       const parameters = query.parameters.map((parameter) =>
@@ -62,6 +65,13 @@ export function prepare<Values extends object, Row>(
       return { ...query, parameters };
     },
   });
+}
+
+/** Defines a statement as `prepare` does, which finds at most one row. */
+export function prepareOne<Values extends object, Row>(
+  build: (db: Kysely<Schema>, values: Values) => Compilable<Row>,
+): (values: Values) => Statement<Row> {
+  return prepare(build, true);
 }
 
 /** Processes of several versions may share a connection, so a name must never stand for two texts. */

@@ -4,7 +4,7 @@ import type { App, Client, Service } from '../service.ts';
 import type { Queries } from '../storage/database.ts';
 import type { Channel, DeviceRow, NewUser, UserRow } from '../storage/schema.ts';
 import { randomText } from '../storage/secrets.ts';
-import { prepare, run, type Statement } from '../storage/statements.ts';
+import { prepare, prepareOne, run, type Statement } from '../storage/statements.ts';
 import type { Identifier } from './identifiers.ts';
 
 export async function findUser(queries: Queries, appId: string, id: string): Promise<UserRow | undefined> {
@@ -59,7 +59,7 @@ const byAddress = {
 function prepareByAddress(channel: Channel) {
   type Values = { appId: string; value: string };
   return {
-    user: prepare((db, { appId, value }: Values) =>
+    user: prepareOne((db, { appId, value }: Values) =>
       db.selectFrom('users').selectAll().where('app_id', '=', appId).where(channel, '=', value),
     ),
     devices: prepare((db, { appId, value }: Values) =>

@@ -3,7 +3,7 @@ import { jsonArrayFrom as postgresArray } from 'kysely/helpers/postgres';
 import { jsonArrayFrom as sqliteArray } from 'kysely/helpers/sqlite';
 import type { Storage } from '../storage/database.ts';
 import type { DeviceRow, EventRow, UserRow } from '../storage/schema.ts';
-import { prepare, run } from '../storage/statements.ts';
+import { prepareOne, run } from '../storage/statements.ts';
 
 type ShownDevice = Omit<
   DeviceRow,
@@ -54,7 +54,7 @@ function read<Row>(value: unknown): Row[] {
 const find = { sqlite: prepareFind(sqliteArray), postgres: prepareFind(postgresArray) };
 
 function prepareFind(jsonArrayFrom: typeof sqliteArray | typeof postgresArray) {
-  return prepare((db, { appId, id }: { appId: string; id: string }) =>
+  return prepareOne((db, { appId, id }: { appId: string; id: string }) =>
     db
       .selectFrom('users')
       .select(shown)

@@ -6,7 +6,7 @@ import type { App, Client, Service } from '../service.ts';
 import type { Queries } from '../storage/database.ts';
 import type { DeviceRow, DeviceType, HandshakeRow, UserRow } from '../storage/schema.ts';
 import { randomText } from '../storage/secrets.ts';
-import { prepare, type Statement } from '../storage/statements.ts';
+import { prepare, prepareOne, type Statement } from '../storage/statements.ts';
 import { browserName } from '../users/browser.ts';
 import { expectationOf } from './handshakes.ts';
 import type { Assertion, Attestation, NewCredential, Use } from './verify.ts';
@@ -133,7 +133,7 @@ export async function requireAssertion(
 }
 
 /** Finds a passkey by its credential ID. */
-export const deviceOf = prepare((db, { appId, credentialId }: { appId: string; credentialId: string }) =>
+export const deviceOf = prepareOne((db, { appId, credentialId }: { appId: string; credentialId: string }) =>
   db.selectFrom('devices').selectAll().where('app_id', '=', appId).where('cred_id', '=', credentialId),
 );
 
