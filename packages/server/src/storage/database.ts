@@ -5,7 +5,7 @@ import { backUp } from './backup.ts';
 import { type Failure, failureOf } from './failure.ts';
 import { GroupedDialect } from './group.ts';
 import { isPostgres } from './location.ts';
-import { listPending, migrate } from './migrations.ts';
+import { listPending, migrate, migrateMemory } from './migrations.ts';
 import { connectPostgres, requireConnection } from './postgres.ts';
 import type { DatabaseKind, Schema } from './schema.ts';
 import { lockFile, openSqlite } from './sqlite.ts';
@@ -73,7 +73,7 @@ async function openFile(location: string, use: Use): Promise<Storage> {
     const alone = use === 'serve' || (await listPending(db, 'sqlite')).length > 0;
     if (onDisk && alone) unlock = await lockFile(location);
     if (onDisk) await copyBefore(db, location, () => migrate(db, 'sqlite'));
-    else await migrate(db, 'sqlite');
+    else await migrateMemory(db);
     if (use === 'visit') unlock();
     return { kind: 'sqlite', db, turn: onlyTurn, close };
   } catch (error) {

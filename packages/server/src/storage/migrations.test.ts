@@ -151,6 +151,20 @@ it('makes the same schema in both databases', async () => {
   expect(schemas[1]).toEqual(schemas[0]);
 });
 
+it('makes the tables of a file in memory too, for the first server of a process and for the next', async () => {
+  const statements = sql`select type, name, sql from sqlite_schema order by name`;
+  const applied = sql`select * from migrations order by name`;
+  const found = [];
+  for (const location of [join(folder, 'tables.db'), ':memory:', ':memory:']) {
+    const { db, close } = await openStorage(location);
+    found.push([(await statements.execute(db)).rows, (await applied.execute(db)).rows]);
+    await close();
+  }
+  expect(found[0]?.[0]?.length).toBeGreaterThan(20);
+  expect(found[1]).toEqual(found[0]);
+  expect(found[2]).toEqual(found[0]);
+});
+
 /** Describes columns, keys and indexes, one a line, in terms that both databases have. */
 async function describeSchema({ db, kind }: Storage): Promise<string[]> {
   const query = kind === 'postgres' ? postgresSchema : sqliteSchema;
