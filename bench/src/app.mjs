@@ -23,11 +23,24 @@ import passportJwt from 'passport-jwt';
 const { PASSAGE_APP_ID: audience = '', ISSUER: issuer = '', KEY: key = '' } = process.env;
 const jwksUri = `${issuer}/.well-known/jwks.json`;
 
+/** As long as a user ID: all answers must have the same length. */
+const anybody = 'a'.repeat(24);
+
 /** @typedef {import('express').RequestHandler} Handler */
 
 /** @type {Record<string, () => Promise<number>>} */
 const apps = {
-  express: () => serveExpress([], () => 'anybody'),
+  express: () => serveExpress([], () => anybody),
+  'express, header read': () =>
+    serveExpress(
+      [
+        (req, _res, next) => {
+          Object.assign(req, { caller: req.headers.authorization?.slice(0, anybody.length) });
+          next();
+        },
+      ],
+      (req) => /** @type {any} */ (req).caller,
+    ),
   'express passage': () => serveExpress([passageAuth({ loadUser: false })], (req) => req.passage?.userId),
   'express passage user': () => serveExpress([passageAuth()], (req) => req.passage?.user.id),
   'express-oauth2-jwt-bearer': () =>
@@ -50,7 +63,18 @@ const apps = {
   fastify: () =>
     serveFastify(
       async () => {},
-      () => 'anybody',
+      () => anybody,
+    ),
+  'fastify, header read': () =>
+    serveFastify(
+      async (app) => {
+        app.decorateRequest('caller', undefined);
+        app.addHook('onRequest', (request, _reply, done) => {
+          Object.assign(request, { caller: request.headers.authorization?.slice(0, anybody.length) });
+          done();
+        });
+      },
+      (request) => /** @type {any} */ (request).caller,
     ),
   'fastify passage': () =>
     serveFastify(
@@ -73,7 +97,7 @@ const apps = {
         }
       },
       Req(),
-      () => 'anybody',
+      () => anybody,
     ),
   'nest passage': () =>
     serveNest(

@@ -21,10 +21,11 @@ const frameworks = {
     'express',
     'express passage',
     'express passage user',
+    'express, header read',
     'express-oauth2-jwt-bearer',
     '@clerk/express',
   ],
-  Fastify: ['fastify', 'fastify passage', 'fastify passage user', '@fastify/jwt'],
+  Fastify: ['fastify', 'fastify passage', 'fastify passage user', 'fastify, header read', '@fastify/jwt'],
   Nest: ['nest', 'nest passage', 'nest passage user', '@nestjs/passport'],
 };
 /** Least share of the bare framework, with repeated tokens. */
@@ -84,7 +85,7 @@ async function compare(framework, apps, tokens, fresh) {
   );
   const details = apps.map(({ p99, cpu }) => [p99, cpu].map((values) => quantile(values.splice(0), 0.5)));
   progress(`${framework}, fresh tokens`);
-  const verifying = apps.filter(({ name }, index) => index > 0 && !name.endsWith('user'));
+  const verifying = apps.filter(({ name }, index) => index > 0 && !/user|header read/.test(name));
   const anew = await interleave(
     contestants([/** @type {App} */ (apps[0]), ...verifying], (connection) => {
       const slice = (Math.floor(round++ / connections / (verifying.length + 1)) % slices) * requests;
