@@ -2,6 +2,7 @@ import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promi
 import { type CompiledQuery, type Driver, type QueryResult, SqliteDialect } from 'kysely';
 import type { Database } from 'libsql';
 import { failureOf } from './failure.ts';
+import { PreparedStatements } from './prepared.ts';
 import { busyLimit, finish } from './sqlite.ts';
 import type { PreparedQuery, StatementConnection } from './statements.ts';
 
@@ -46,7 +47,7 @@ interface Member {
 /** The only connection of a database, which is used in turns. */
 class GroupedDriver implements Driver {
   readonly #database: Database;
-  readonly #statements: Statements;
+  readonly #statements: PreparedStatements;
   readonly #waiting: (() => void)[] = [];
   #taken = false;
   #group: Group | undefined;
@@ -54,7 +55,7 @@ class GroupedDriver implements Driver {
 
   constructor(database: Database) {
     this.#database = database;
-    this.#statements = new Statements(database);
+    this.#statements = new PreparedStatements(database);
   }
 
   async init(): Promise<void> {}
@@ -325,52 +326,4 @@ function reads({ query }: CompiledQuery): boolean {
 
 function writes({ query }: CompiledQuery): boolean {
   return /^(Insert|Update|Delete)QueryNode$/.test(query.kind);
-}
-
-interface KeptStatement {
-  readonly statement: ReturnType<Database['prepare']>;
-  /** Whether it returns rows. */
-  readonly reader: boolean;
-  readonly changesNoTable: boolean;
-}
-
-/** Most prepared statements to keep. Filters of lists keep creating new ones. */
-const statementLimit = 200;
-
-/**
- * Prepares each statement once, because preparing takes longer than most queries. Statements that change tables are not kept.
- * Neither is one that failed, because libsql may leave it open.
- */
-class Statements {
-  readonly #database: Database;
-  readonly #kept = new Map<string, KeptStatement>();
-
-  constructor(database: Database) {
-    this.#database = database;
-  }
-
-  run(query: PreparedQuery): QueryResult<unknown> {
-    const { sql } = query;
-    const kept = this.#kept.get(sql) ?? this.#prepare(sql);
-    this.#kept.delete(sql);
-    const result = execute(kept, query);
-    if (this.#kept.size >= statementLimit) this.#kept.clear();
-    if (kept.changesNoTable) this.#kept.set(sql, kept);
-    return result;
-  }
-
-  #prepare(sql: string): KeptStatement {
-    const statement = this.#database.prepare(sql);
-    const changesNoTable = /^\s*(?:select|insert|update|delete)\b/i.test(sql);
-    return { statement, reader: statement.reader, changesNoTable };
-  }
-}
-
-function execute(
-  { statement, reader }: KeptStatement,
-  { parameters, single }: PreparedQuery,
-): QueryResult<unknown> {
-  if (!reader) return { rows: [], numAffectedRows: BigInt(statement.run(parameters).changes) };
-  if (single) return { rows: [statement.get(parameters) ?? []].flat() };
-  return { rows: statement.all(parameters) };
 }

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { describe, expect, it } from 'vitest';
 import { describeDatabases, makeSchema, postgres, type TestDatabase } from '../../test/databases.ts';
 import { openStorage, type Storage } from './database.ts';
-import { defer, prepare, prepareInsert, run, runAll } from './statements.ts';
+import { defer, prepare, prepareInsert, prepareOne, run, runAll } from './statements.ts';
 
 const insert = prepareInsert('meta', ['name', 'value']);
 const find = prepare((db, { name }: { name: string }) =>
@@ -33,6 +33,16 @@ describeDatabases('Statements', (make) => {
       ]);
       expect(one).toEqual([{ name: 'one', value: '1' }]);
       expect(two).toEqual([]);
+    }));
+
+  it('that find at most one row give that row and nothing else, or none', () =>
+    using(make, async ({ db }) => {
+      const findOne = prepareOne((queries, { name }: { name: string }) =>
+        queries.selectFrom('meta').selectAll().where('name', '=', name),
+      );
+      await run(db, insert({ name: 'one', value: '1' }));
+      expect(await run(db, findOne({ name: 'one' }))).toEqual([{ name: 'one', value: '1' }]);
+      expect(await run(db, findOne({ name: 'two' }))).toEqual([]);
     }));
 
   it('change nothing if one of them fails', () =>
