@@ -1,7 +1,7 @@
-interface Entry<Value> {
-  readonly value: Value;
-  /** Whether it was read since the last eviction that spared it. */
-  used: boolean;
+/** What a cache holds. It is marked itself: an entry around it would be one more place in memory for a read to wait for. */
+export interface Cached {
+  /** Whether it was read since the last eviction that spared it. The cache sets it. */
+  used?: boolean;
 }
 
 /**
@@ -12,9 +12,9 @@ interface Entry<Value> {
  *
  * @internal
  */
-export class BoundedCache<Value> {
+export class BoundedCache<Value extends Cached> {
   readonly #size: number;
-  readonly #entries = new Map<string, Entry<Value>>();
+  readonly #entries = new Map<string, Value>();
 
   /** @param size Entries kept at the most; 0 keeps none. */
   constructor(size: number) {
@@ -25,7 +25,7 @@ export class BoundedCache<Value> {
     const entry = this.#entries.get(key);
     if (!entry) return undefined;
     entry.used = true;
-    return entry.value;
+    return entry;
   }
 
   set(key: string, value: Value): void {
@@ -33,7 +33,8 @@ export class BoundedCache<Value> {
       if (this.#size < 1) return;
       if (this.#entries.size >= this.#size) this.#forget();
     }
-    this.#entries.set(key, { value, used: false });
+    value.used = false;
+    this.#entries.set(key, value);
   }
 
   delete(key: string): void {

@@ -1,5 +1,5 @@
 import { type Awaitable, grace, within } from './awaitable.ts';
-import type { BoundedCache } from './cache.ts';
+import type { BoundedCache, Cached } from './cache.ts';
 import { ApiError, InvalidTokenError, UserInactiveError } from './errors.ts';
 import { freeze } from './freeze.ts';
 import type { PassageUser } from './models.ts';
@@ -10,7 +10,7 @@ import type { PassageUsers } from './users.ts';
 export type LoadUser = (userId: string) => Awaitable<PassageUser>;
 
 /** A user in memory, or the call that loads it. @internal */
-export interface LoadedUser {
+export interface LoadedUser extends Cached {
   user: PassageUser | undefined;
   /** Resolves to a function that returns the user, or throws why there is none. */
   readonly outcome: Promise<() => PassageUser>;

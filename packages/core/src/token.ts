@@ -1,6 +1,6 @@
 import { decode as decodeBase64url } from 'jose/base64url';
 import { isPathSegment } from './arguments.ts';
-import { BoundedCache } from './cache.ts';
+import { BoundedCache, type Cached } from './cache.ts';
 import { InvalidTokenError } from './errors.ts';
 import type { ResolvedOptions } from './options.ts';
 import { host } from './runtime.ts';
@@ -129,14 +129,14 @@ function decode(part: string): Uint8Array {
   return host.Buffer?.from(part, 'base64url') ?? decodeBase64url(part);
 }
 
-/** Key IDs of headers that were accepted. All tokens that a key signs have the same header. */
-const kids = new BoundedCache<string>(64);
+/** Headers that were accepted. All tokens that a key signs have the same header. */
+const accepted = new BoundedCache<Cached & { kid: string }>(64);
 
 function readHeader(header: string): string {
-  const known = kids.get(header);
-  if (known !== undefined) return known;
+  const known = accepted.get(header);
+  if (known) return known.kid;
   const kid = readKid(parseObject(header));
-  kids.set(header, kid);
+  accepted.set(header, { kid });
   return kid;
 }
 

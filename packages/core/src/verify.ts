@@ -1,5 +1,5 @@
 import { type Awaitable, chain } from './awaitable.ts';
-import { BoundedCache } from './cache.ts';
+import { BoundedCache, type Cached } from './cache.ts';
 import { InvalidTokenError } from './errors.ts';
 import { freeze } from './freeze.ts';
 import { createKeys, type KeySet } from './keys.ts';
@@ -11,7 +11,7 @@ import { checkTime, type PassageClaims, readToken } from './token.ts';
 export type VerifyToken = (token: string) => Awaitable<PassageClaims>;
 
 /** A token whose signature was verified with a key of `keys`. */
-interface Verified {
+interface Verified extends Cached {
   readonly token: string;
   readonly claims: PassageClaims;
   readonly keys: KeySet;

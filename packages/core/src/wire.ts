@@ -1,8 +1,8 @@
-import { BoundedCache } from './cache.ts';
+import { BoundedCache, type Cached } from './cache.ts';
 import type { PassageUser } from './models.ts';
 
 /** Wire names in camelCase: converting a name takes longer than all other work for a field. */
-const names = new BoundedCache<string>(256);
+const names = new BoundedCache<Cached & { camel: string }>(256);
 
 /**
  * Turns a value of the wire into ours: camelCase names, `…_at` as dates. Keys of `user_metadata` are the app's own and
@@ -36,10 +36,10 @@ export function readUser(wire: object): PassageUser {
 
 function camelCase(name: string): string {
   const known = names.get(name);
-  if (known !== undefined) return known;
-  const made = name.replace(/_([a-z0-9])/g, (_match, letter: string) => letter.toUpperCase());
-  names.set(name, made);
-  return made;
+  if (known) return known.camel;
+  const camel = name.replace(/_([a-z0-9])/g, (_match, letter: string) => letter.toUpperCase());
+  names.set(name, { camel });
+  return camel;
 }
 
 /** The name of a field or operator on the wire. @internal */
