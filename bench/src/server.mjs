@@ -53,7 +53,8 @@ export async function server() {
 const coreShare = 0.2;
 
 /**
- * Logins of one and of two processes on one database, with so little processor time for each that the cores never run out.
+ * Logins of one and of two processes on one database, with so little processor time for each that the cores never run out, and so
+ * many people that neither process is ever without work.
  *
  * @param {string} database
  */
@@ -62,7 +63,7 @@ async function twoProcesses(database) {
     return console.log('Two processes are not measured: that needs root and control groups of version 1.');
   const services = [await startService(database), await startService(database)];
   const ends = services.map(({ pid }) => limitCpu(pid, coreShare));
-  const people = await register(/** @type {Service} */ (services[0]));
+  const people = await register(/** @type {Service} */ (services[0]), 48);
   const cpu = { logins: [], users: [] };
   progress('PostgreSQL: two processes');
   const logins = await interleave(
@@ -223,10 +224,10 @@ async function livez(contestants) {
  * @property {VirtualAuthenticator} authenticator
  */
 
-/** @param {Service} service @returns {Promise<Person[]>} */
-async function register(service) {
+/** @param {Service} service @param {number} [count] @returns {Promise<Person[]>} */
+async function register(service, count = 16) {
   const people = [];
-  for (let index = 0; index < 16; index += 1) {
+  for (let index = 0; index < count; index += 1) {
     const identifier = `person${index}@example.org`;
     const authenticator = new VirtualAuthenticator({ origin });
     const { handshake, user } = await post(service, '/register/webauthn/start', {
@@ -325,7 +326,7 @@ const pools = new Map();
  */
 async function post(service, path, body) {
   const byte = () => Math.floor(Math.random() * 256);
-  const pool = pools.get(service) ?? new Pool(service.url, { connections: 16 });
+  const pool = pools.get(service) ?? new Pool(service.url, { connections: 48 });
   pools.set(service, pool);
   const answer = await pool.request({
     method: 'POST',
