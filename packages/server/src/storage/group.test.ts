@@ -111,6 +111,30 @@ describe('Writes to SQLite at the same time', () => {
       expect(names()).toEqual(['two']);
     }));
 
+  it.each([
+    ['ended', async () => {}],
+    [
+      'undone',
+      async () => {
+        throw new Error('Changed its mind');
+      },
+    ],
+  ])('fail all if one of them cannot be %s by itself, and the next ones do not', (_name, finish) =>
+    using(async ({ db }, names) => {
+      const outcomes = await Promise.allSettled([
+        run(db, row('one')),
+        db.transaction().execute(async (trx) => {
+          await run(trx, row('two'));
+          await sql`release member`.execute(trx);
+          await finish();
+        }),
+      ]);
+      expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+      await run(db, row('three'));
+      expect(names()).toEqual(['three']);
+    }),
+  );
+
   it('fail all that SQLite has rolled back, and the next ones do not', () =>
     using(async ({ db }, names) => {
       const outcomes = await Promise.allSettled([

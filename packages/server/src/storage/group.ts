@@ -107,24 +107,32 @@ class GroupedDriver implements Driver {
   }
 
   /** Waits until what a transaction has done is committed. */
-  async leave({ group, saved }: Member): Promise<void> {
-    if (group === this.#group) {
-      if (saved) this.#database.exec('RELEASE member');
-      group.shared = true;
-    }
+  async leave(member: Member): Promise<void> {
+    const { group } = member;
+    this.#endSavepoint(member, 'RELEASE member');
+    group.shared = true;
     this.#pass();
     await group.outcome;
   }
 
   /** Undoes what a transaction has done. */
-  async undo({ group, saved }: Member): Promise<void> {
-    if (group === this.#group) {
-      if (!group.shared) this.#abandon();
-      else if (saved) this.#database.exec('ROLLBACK TO member; RELEASE member');
-    }
+  async undo(member: Member): Promise<void> {
+    const { group } = member;
+    if (group === this.#group && !group.shared) this.#abandon();
+    this.#endSavepoint(member, 'ROLLBACK TO member; RELEASE member');
     this.#pass();
     // Why it failed may depend on what others have written.
     await group.outcome.catch(() => undefined);
+  }
+
+  /** If this fails, only a part may have been undone, so nothing of the group may be committed. */
+  #endSavepoint({ group, saved }: Member, text: string): void {
+    if (!saved || group !== this.#group) return;
+    try {
+      this.#database.exec(text);
+    } catch (error) {
+      this.#abandon(error);
+    }
   }
 
   /** @throws Error if SQLite has rolled back the transaction */
