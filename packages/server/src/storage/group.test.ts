@@ -119,7 +119,7 @@ describe('Writes to SQLite at the same time', () => {
         throw new Error('Changed its mind');
       },
     ],
-  ])('fail all if one of them cannot be %s by itself, and the next ones do not', (_name, finish) =>
+  ])('fail all if one of them cannot be %s, and the next ones do not', (_name, finish) =>
     using(async ({ db }, names) => {
       const outcomes = await Promise.allSettled([
         run(db, row('one')),
@@ -140,7 +140,7 @@ describe('Writes to SQLite at the same time', () => {
       const outcomes = await Promise.allSettled([
         run(db, row('one')),
         db.transaction().execute(async (trx) => {
-          // As SQLite does by itself when, for example, the disk is full.
+          // As SQLite does when the disk is full, for example.
           await sql`insert or rollback into meta (name, value) values ('one', '')`
             .execute(trx)
             .catch(() => {});

@@ -1,9 +1,8 @@
-import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type CompiledQuery, type Driver, type QueryResult, SqliteDialect } from 'kysely';
 import type { Database } from 'libsql';
-import { failureOf } from './failure.ts';
 import { PreparedStatements } from './prepared.ts';
-import { busyLimit, finish } from './sqlite.ts';
+import { begin, finish } from './sqlite.ts';
 import type { PreparedQuery, StatementConnection } from './statements.ts';
 
 /**
@@ -241,24 +240,6 @@ function openGroup(durable: boolean): Group {
   // Those who wait for it reject too.
   outcome.catch(() => undefined);
   return { durable, shared: false, outcome, end };
-}
-
-/** Waits for the lock here, because the synchronous driver would block this process. */
-async function begin(database: Database): Promise<void> {
-  const deadline = Date.now() + busyLimit;
-  for (;;) {
-    try {
-      // The write lock at once, so that no transaction fails halfway because another process writes. Not by a prepared statement:
-      // libsql leaves one that was busy open, and then cannot commit.
-      database.exec('PRAGMA busy_timeout = 0; BEGIN IMMEDIATE');
-      return;
-    } catch (error) {
-      if (failureOf(error) !== 'busy' || Date.now() > deadline) throw error;
-    } finally {
-      database.exec(`PRAGMA busy_timeout = ${busyLimit}`);
-    }
-    await delay(10);
-  }
 }
 
 /**

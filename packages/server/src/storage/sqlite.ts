@@ -6,7 +6,7 @@ import { loadDriver } from './driver.ts';
 import { failureOf } from './failure.ts';
 
 /** How long another process may hold the write lock, in milliseconds. */
-export const busyLimit = 5_000;
+const busyLimit = 5_000;
 
 /** How long to wait for the lock of a server that is stopping, in milliseconds. */
 const lockLimit = 2_000;
@@ -121,5 +121,23 @@ export async function lockFile(location: string): Promise<() => void> {
         `The SQLite file ${location} is in use by another Passage server: stop that server first, or use PostgreSQL to run several`,
       );
     }
+  }
+}
+
+/** Begins a transaction. Waits for the lock here, because the synchronous driver would block this process. */
+export async function begin(database: Database): Promise<void> {
+  const deadline = Date.now() + busyLimit;
+  for (;;) {
+    try {
+      // The write lock at once, so that no transaction fails halfway because another process writes. Not by a prepared statement:
+      // libsql leaves one that was busy open, and then cannot commit.
+      database.exec('PRAGMA busy_timeout = 0; BEGIN IMMEDIATE');
+      return;
+    } catch (error) {
+      if (failureOf(error) !== 'busy' || Date.now() > deadline) throw error;
+    } finally {
+      database.exec(`PRAGMA busy_timeout = ${busyLimit}`);
+    }
+    await delay(10);
   }
 }
