@@ -3,7 +3,7 @@ import { type CompiledQuery, type Driver, type QueryResult, SqliteDialect } from
 import type { Database } from 'libsql';
 import { PreparedStatements } from './prepared.ts';
 import { begin, finish } from './sqlite.ts';
-import type { PreparedQuery, StatementConnection } from './statements.ts';
+import { type PreparedQuery, reads, type StatementConnection, writes } from './statements.ts';
 
 /**
  * Commits together what is written in one turn of the event loop: a commit waits for the disk, and blocks the process meanwhile.
@@ -307,12 +307,4 @@ class GroupedConnection implements StatementConnection {
   async *streamQuery(): AsyncIterableIterator<never> {
     throw new Error('Rows cannot be streamed');
   }
-}
-
-function reads({ query }: CompiledQuery): boolean {
-  return query.kind === 'SelectQueryNode';
-}
-
-function writes({ query }: CompiledQuery): boolean {
-  return /^(Insert|Update|Delete)QueryNode$/.test(query.kind);
 }

@@ -1,6 +1,6 @@
 import type { QueryResult } from 'kysely';
 import type { Database } from 'libsql';
-import type { PreparedQuery } from './statements.ts';
+import { type PreparedQuery, reads, writes } from './statements.ts';
 
 type Statement = ReturnType<Database['prepare']>;
 
@@ -8,7 +8,6 @@ interface KeptStatement {
   readonly statement: Statement;
   /** Whether it returns rows. */
   readonly reader: boolean;
-  readonly changesNoTable: boolean;
   /** Given if it finds at most one row, which is then read as an array: the driver adds a member of its own to a single object. */
   readonly columns?: readonly string[];
 }
@@ -17,8 +16,8 @@ interface KeptStatement {
 const statementLimit = 200;
 
 /**
- * Prepares each statement once, because preparing takes longer than most queries. Statements that change tables are not kept.
- * Neither is one that failed, because libsql may leave it open.
+ * Prepares each statement once, because preparing takes longer than most queries. Raw SQL, such as changes of tables, is not
+ * kept. Neither is a statement that failed, because libsql may leave it open.
  */
 export class PreparedStatements {
   readonly #database: Database;
@@ -34,7 +33,7 @@ export class PreparedStatements {
     this.#kept.delete(sql);
     const result = execute(kept, query);
     if (this.#kept.size >= statementLimit) this.#kept.clear();
-    if (kept.changesNoTable) this.#kept.set(sql, kept);
+    if (reads(query) || writes(query)) this.#kept.set(sql, kept);
     return result;
   }
 
@@ -43,7 +42,6 @@ export class PreparedStatements {
     return {
       statement,
       reader: statement.reader,
-      changesNoTable: /^\s*(?:select|insert|update|delete)\b/i.test(sql),
       ...(single && { columns: columnsOf(statement.raw()) }),
     };
   }

@@ -15,6 +15,16 @@ export interface PreparedQuery<Row = unknown> extends CompiledQuery<Row> {
   readonly single?: boolean;
 }
 
+/** Whether a query only reads. Not for raw SQL, whose kind nobody knows. */
+export function reads({ query }: CompiledQuery): boolean {
+  return query.kind === 'SelectQueryNode';
+}
+
+/** Whether a query changes rows. Not for raw SQL, whose kind nobody knows. */
+export function writes({ query }: CompiledQuery): boolean {
+  return /^(Insert|Update|Delete)QueryNode$/.test(query.kind);
+}
+
 /** A statement with its values. */
 export interface Statement<Row> {
   compile(queries: Kysely<Schema>): PreparedQuery<Row>;
