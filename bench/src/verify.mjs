@@ -100,8 +100,8 @@ async function repeatedTokens(options, tokens, jwks, peers) {
     [64, 32],
     [4096, 1],
   ])) {
-    const sequence = cycle(repeat(tokens.slice(0, hot), Math.max(hot, 256)), 8192);
-    const few = repeat(tokens.slice(0, hot), 64);
+    const sequence = cycle(copies(tokens.slice(0, hot), Math.max(hot, 256)), 8192);
+    const few = copies(tokens.slice(0, hot), 64);
     progress(`${hot} repeated tokens, ${inFlight} in flight`);
     const results = await interleave(
       {
@@ -237,10 +237,8 @@ async function refuse(verify, token) {
  * @param {string[]} items
  * @param {number} length
  */
-function repeat(items, length) {
-  return Array.from({ length }, (_, index) =>
-    Buffer.from(items[index % items.length] ?? '').toString('latin1'),
-  );
+function copies(items, length) {
+  return cycle(items, length).map((item) => Buffer.from(item).toString('latin1'));
 }
 
 /**
