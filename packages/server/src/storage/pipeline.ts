@@ -1,5 +1,5 @@
 import { CompiledQuery, type Driver, PostgresDialect, type QueryResult } from 'kysely';
-import type { Pool, PoolClient, QueryResult as Result } from 'pg';
+import type { Client, Pool, PoolClient, QueryResult as Result } from 'pg';
 import { failureOf } from './failure.ts';
 import type { PreparedQuery, StatementConnection } from './statements.ts';
 
@@ -41,7 +41,7 @@ class PipelinedDriver implements Driver {
   }
 
   async acquireConnection(): Promise<PipelinedConnection> {
-    return new PipelinedConnection(await this.#pool.connect(), this);
+    return new PipelinedConnection((await this.#pool.connect()) as PooledClient, this);
   }
 
   async beginTransaction(connection: PipelinedConnection): Promise<void> {
@@ -61,14 +61,17 @@ class PipelinedDriver implements Driver {
   }
 }
 
+/** The types of the pool leave out that its clients are ordinary ones. */
+type PooledClient = PoolClient & Pick<Client, 'connection'>;
+
 class PipelinedConnection implements StatementConnection {
-  readonly #client: PoolClient;
+  readonly #client: PooledClient;
   readonly #driver: PipelinedDriver;
   #inTransaction = false;
   /** What is sent before the next statement. */
   #deferred: PreparedQuery[] = [];
 
-  constructor(client: PoolClient, driver: PipelinedDriver) {
+  constructor(client: PooledClient, driver: PipelinedDriver) {
     this.#client = client;
     this.#driver = driver;
   }
@@ -114,7 +117,7 @@ class PipelinedConnection implements StatementConnection {
 
   async #send(queries: readonly PreparedQuery[]): Promise<QueryResult<unknown>[]> {
     const { named } = this.#driver;
-    const outcomes = await Promise.allSettled(queries.map((query) => this.#query(query, named)));
+    const outcomes = await Promise.allSettled(this.#write(queries, named));
     // Those after the first that fails fail because of it.
     const failed = outcomes.find(({ status }) => status === 'rejected') as PromiseRejectedResult | undefined;
     if (!failed)
@@ -125,6 +128,17 @@ class PipelinedConnection implements StatementConnection {
       if (!this.#inTransaction) return this.#send(queries);
     }
     throw failed.reason;
+  }
+
+  /** Writes queries in one piece: each piece would wake the database up. */
+  #write(queries: readonly PreparedQuery[], named: boolean): Promise<Result>[] {
+    const { stream } = this.#client.connection;
+    stream.cork();
+    try {
+      return queries.map((query) => this.#query(query, named));
+    } finally {
+      stream.uncork();
+    }
   }
 
   #query({ sql: text, parameters, name }: PreparedQuery, named: boolean): Promise<Result> {
