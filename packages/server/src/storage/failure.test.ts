@@ -188,6 +188,18 @@ describe('PostgreSQL', () => {
     await drop();
   });
 
+  it('says why a transaction lost its connection, and leaves that connection', async () => {
+    const { location, drop } = await makeSchema(postgres());
+    const storage = await openStorage(location);
+    const lost = storage.db.transaction().execute(async (trx) => {
+      await sql`select pg_terminate_backend(pg_backend_pid())`.execute(trx);
+    });
+    await expect(lost).rejects.toMatchObject({ code: '57P01' });
+    expect((await sql`select 1 as one`.execute(storage.db)).rows).toEqual([{ one: 1 }]);
+    await storage.close();
+    await drop();
+  });
+
   it('gives up after three attempts', async () => {
     const { location, drop } = await makeSchema(postgres());
     const storage = await openStorage(location);

@@ -68,6 +68,8 @@ class PipelinedConnection implements StatementConnection {
   readonly #client: PooledClient;
   readonly #driver: PipelinedDriver;
   #inTransaction = false;
+  /** Whether a transaction could not be rolled back, which then ends with the connection. */
+  #broken = false;
   /** What is sent before the next statement. */
   #deferred: PreparedQuery[] = [];
 
@@ -103,11 +105,17 @@ class PipelinedConnection implements StatementConnection {
   async rollBack(): Promise<void> {
     const begun = !this.#deferred.includes(begin);
     this.#deferred = [];
-    if (begun) await this.executeAll([rollback]);
+    if (!begun) return;
+    try {
+      await this.executeAll([rollback]);
+    } catch {
+      // What made the transaction fail says more than the lost connection does.
+      this.#broken = true;
+    }
   }
 
   release(): void {
-    this.#client.release();
+    this.#client.release(this.#broken);
   }
 
   // biome-ignore lint/correctness/useYield: Kysely wants it, and the server never streams rows.
