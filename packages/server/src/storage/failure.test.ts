@@ -37,14 +37,34 @@ async function makeRole() {
 }
 
 describe('PostgreSQL', () => {
-  it('works at READ COMMITTED, whatever the default is', async () => {
+  it.each(['serializable', 'repeatable read', 'read committed'])(
+    'works at READ COMMITTED where the default is %s, and sets nothing in connections that a pooler shares',
+    async (isolation) => {
+      const role = await makeRole();
+      await role.alter(`set default_transaction_isolation = '${isolation}'`);
+      const { db, close } = await openStorage(role.location);
+      const level = sql`show transaction_isolation`;
+      const levels = await Promise.all(Array.from({ length: 12 }, () => level.execute(db)));
+      levels.push(await db.transaction().execute((trx) => level.execute(trx)));
+      for (const { rows } of levels) expect(rows).toEqual([{ transaction_isolation: 'read committed' }]);
+      const settings = sql`select name from pg_settings where source = 'session'
+        and name not like 'transaction_%'`;
+      expect((await settings.execute(db)).rows).toEqual([]);
+      await close();
+      await role.drop();
+    },
+  );
+
+  it('leaves no transaction open where a statement fails and the default is stricter', async () => {
     const role = await makeRole();
     await role.alter(`set default_transaction_isolation = 'serializable'`);
-    const storage = await openStorage(role.location);
-    const level = () => sql`show transaction_isolation`.execute(storage.db);
-    const levels = await Promise.all(Array.from({ length: 12 }, level));
-    for (const { rows } of levels) expect(rows).toEqual([{ transaction_isolation: 'read committed' }]);
-    await storage.close();
+    const { db, close } = await openStorage(role.location);
+    await expect(sql`select 1 / 0`.execute(db)).rejects.toMatchObject({ code: '22012' });
+    await addRows({ db }, 'kept');
+    const other = await openStorage(role.location);
+    expect(await other.db.selectFrom('meta').select('name').execute()).toEqual([{ name: 'kept' }]);
+    await other.close();
+    await close();
     await role.drop();
   });
 
@@ -264,7 +284,7 @@ describe('SQLite', () => {
   });
 });
 
-async function addRows({ db }: Storage, ...names: string[]): Promise<void> {
+async function addRows({ db }: Pick<Storage, 'db'>, ...names: string[]): Promise<void> {
   await db
     .insertInto('meta')
     .values(names.map((name) => ({ name, value: '' })))

@@ -9,29 +9,39 @@ import type { PreparedQuery, StatementConnection } from './statements.ts';
  */
 export class PipelinedDialect extends PostgresDialect {
   readonly #pool: Pool;
+  readonly #strict: Connections;
 
-  /** @param pool With the option `pipeline`. */
-  constructor(pool: Pool) {
+  /**
+   * @param pool With the option `pipeline`.
+   * @param strict Connections whose transactions are stricter than READ COMMITTED by default.
+   */
+  constructor(pool: Pool, strict: Connections) {
     super({ pool });
     this.#pool = pool;
+    this.#strict = strict;
   }
 
   override createDriver(): Driver {
-    return new PipelinedDriver(this.#pool);
+    return new PipelinedDriver(this.#pool, this.#strict);
   }
 }
 
-const begin: PreparedQuery = CompiledQuery.raw('begin');
+type Connections = Pick<WeakSet<object>, 'has'>;
+
+// Not a setting of the connection: a pooler gives that to other clients, and other connections to this one.
+const begin: PreparedQuery = CompiledQuery.raw('begin isolation level read committed');
 const commit: PreparedQuery = CompiledQuery.raw('commit');
 const rollback: PreparedQuery = CompiledQuery.raw('rollback');
 
 class PipelinedDriver implements Driver {
   readonly #pool: Pool;
+  readonly #strict: Connections;
   /** Whether statements have names. False after PostgreSQL has lost one. */
   named = true;
 
-  constructor(pool: Pool) {
+  constructor(pool: Pool, strict: Connections) {
     this.#pool = pool;
+    this.#strict = strict;
   }
 
   async init(): Promise<void> {}
@@ -41,7 +51,8 @@ class PipelinedDriver implements Driver {
   }
 
   async acquireConnection(): Promise<PipelinedConnection> {
-    return new PipelinedConnection((await this.#pool.connect()) as PooledClient, this);
+    const client = (await this.#pool.connect()) as PooledClient;
+    return new PipelinedConnection(client, this, this.#strict.has(client));
   }
 
   async beginTransaction(connection: PipelinedConnection): Promise<void> {
@@ -67,15 +78,17 @@ type PooledClient = PoolClient & Pick<Client, 'connection'>;
 class PipelinedConnection implements StatementConnection {
   readonly #client: PooledClient;
   readonly #driver: PipelinedDriver;
+  readonly #strict: boolean;
   #inTransaction = false;
   /** Whether a transaction could not be rolled back, which then ends with the connection. */
   #broken = false;
   /** What is sent before the next statement. */
   #deferred: PreparedQuery[] = [];
 
-  constructor(client: PooledClient, driver: PipelinedDriver) {
+  constructor(client: PooledClient, driver: PipelinedDriver, strict: boolean) {
     this.#client = client;
     this.#driver = driver;
+    this.#strict = strict;
   }
 
   async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
@@ -85,7 +98,7 @@ class PipelinedConnection implements StatementConnection {
 
   async executeAll(queries: readonly PreparedQuery[]): Promise<QueryResult<unknown>[]> {
     if (!this.#inTransaction) {
-      if (queries.length === 1) return this.#send(queries);
+      if (queries.length === 1 && !this.#strict) return this.#send(queries);
       return (await this.#send([begin, ...queries, commit])).slice(1, -1);
     }
     const all = [...this.#deferred, ...queries];

@@ -28,6 +28,7 @@ export async function connectPostgres(connectionString: string): Promise<Postgre
     getTypeParser: ((oid: number, format?: 'text') =>
       oid === pg.types.builtins.INT8 ? Number : pg.types.getTypeParser(oid, format)) as never,
   };
+  const strict = new WeakSet<object>();
   const sockets = new Set<Socket>();
   let limit = 0;
   const pool = new pg.Pool({
@@ -43,14 +44,19 @@ export async function connectPostgres(connectionString: string): Promise<Postgre
     max: 10,
     connectionTimeoutMillis: 5_000,
     // A stricter default of the database would refuse concurrent transactions.
-    onConnect: (client) => client.query('set default_transaction_isolation to "read committed"'),
+    async onConnect(client) {
+      const { rows } = await client.query<{ level: string }>(
+        `select current_setting('default_transaction_isolation') as level`,
+      );
+      if (rows[0]?.level !== 'read committed') strict.add(client);
+    },
   });
   // Losing an idle connection must not end the process. The next query opens another.
   pool.on('error', () => undefined);
   // The pool listens only to idle connections, so this handles one lost between two queries of a transaction.
   pool.on('connect', (client) => client.on('error', () => undefined));
   return {
-    dialect: new PipelinedDialect(pool),
+    dialect: new PipelinedDialect(pool, strict),
     limitSilence() {
       limit = longestSilence;
       for (const socket of sockets) socket.setTimeout(limit);
