@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { connect, createServer, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sql } from 'kysely';
 import Database from 'libsql';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import { execute, makeBehindProxy, makeSchema, postgres } from '../../test/databases.ts';
 import { TestServer } from '../../test/server.ts';
 import { openStorage, type Storage } from './database.ts';
@@ -178,6 +178,78 @@ describe('PostgreSQL', () => {
     await expect(openStorage(location.href)).rejects.toThrow(
       `Cannot connect to PostgreSQL at ${location.host}: database "none" does not exist`,
     );
+  });
+
+  describe.each([
+    String.raw`-c search_path=%,\ public`,
+    '--search-path="%",Public',
+    '-c geqo=off -c SEARCH_PATH=%,public -c geqo=on',
+    '-csearch_path=none -csearch_path=%,public',
+  ])('with the options %s', (form) => {
+    const choose = (url: URL) => {
+      const schema = url.searchParams.get('options')?.split('=')[1] ?? '';
+      const options = form.replace('%', schema);
+      url.searchParams.set('options', options);
+      return { schema, options };
+    };
+
+    it('uses the schema of the URL', async () => {
+      const { location, drop } = await makeSchema(postgres());
+      const url = new URL(location);
+      const { schema } = choose(url);
+      const storage = await openStorage(url.href);
+      const { rows } = await sql`select current_schema() as name`.execute(storage.db);
+      expect(rows).toEqual([{ name: schema }]);
+      await storage.close();
+      await drop();
+    });
+
+    // As PgBouncer does with `ignore_startup_parameters = options`.
+    it('is refused where a pooler ignores them, unless its user has the schema', async () => {
+      const { database, close } = await makeBehindProxy((bytes, _, to) => {
+        const without = bytes
+          .toString('latin1')
+          .replace(/(?<=\0options\0)[^\0]+/, (options) => ' '.repeat(options.length));
+        to.write(Buffer.from(without, 'latin1'));
+      });
+      const role = await makeRole();
+      const url = new URL(database.location);
+      url.username = role.name;
+      const { schema, options } = choose(url);
+      const text = 'ignores the search_path of the URL. Set it for the user instead: alter role';
+      await expect(openStorage(url.href)).rejects.toThrow(`${text} ${role.name} set search_path =`);
+      await role.alter(`set search_path = ${schema}`);
+      await expect(openStorage(url.href)).rejects.toThrow(text);
+      await role.alter(`set search_path = ${schema}, public`);
+      await (await openStorage(url.href)).close();
+      await role.alter('reset search_path');
+      url.searchParams.delete('options');
+      vi.stubEnv('PGOPTIONS', options);
+      await expect(openStorage(url.href)).rejects.toThrow(text);
+      vi.unstubAllEnvs();
+      await database.drop();
+      await role.drop();
+      close();
+    });
+  });
+
+  it('says how to set what a pooler does not take from the URL', async () => {
+    const text = 'unsupported startup parameter: options';
+    // The error of PgBouncer: https://www.postgresql.org/docs/current/protocol-error-fields.html
+    const fields = Buffer.from(`SFATAL\0C08P01\0M${text}\0\0`);
+    const length = Buffer.alloc(4);
+    length.writeInt32BE(fields.length + 4);
+    const pooler = createServer((socket) => {
+      socket
+        .on('error', () => undefined)
+        .on('data', () => socket.end(Buffer.concat([Buffer.from('E'), length, fields])));
+    });
+    await new Promise<void>((resolve) => pooler.listen(0, '127.0.0.1', resolve));
+    const { port } = pooler.address() as AddressInfo;
+    await expect(openStorage(`postgres://passage@127.0.0.1:${port}/passage`)).rejects.toThrow(
+      `${text}. The pooler does not take it: remove it from the URL, and set it for the user with "alter role"`,
+    );
+    pooler.close();
   });
 
   it('runs transactions again that wait for each other', async () => {

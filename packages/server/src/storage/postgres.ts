@@ -1,6 +1,6 @@
 import { Socket } from 'node:net';
 import { userInfo } from 'node:os';
-import type { Kysely, PostgresDialect } from 'kysely';
+import { type Kysely, type PostgresDialect, sql } from 'kysely';
 import { loadDriver } from './driver.ts';
 import { parsePostgres } from './location.ts';
 import { PipelinedDialect } from './pipeline.ts';
@@ -77,10 +77,23 @@ function accountName(): string | undefined {
  * Connects once, as a check.
  *
  * @throws Error that names host and cause. The driver's own error is empty if a host has several addresses
+ * @throws Error if the connection does not use the schema of the URL
  */
 export async function requireConnection(db: Kysely<Schema>, location: string): Promise<void> {
+  const path = await readPath(db, location);
+  const wanted = pathOf(location);
+  if (wanted === undefined || normalize(path) === normalize(wanted)) return;
+  // Otherwise the tables of another server could be there.
+  const { username } = parsePostgres(location);
+  throw new Error(
+    `The pooler at ${hostOf(location)} ignores the search_path of the URL. Set it for the user instead: alter role ${username || 'name'} set search_path = ${wanted}`,
+  );
+}
+
+async function readPath(db: Kysely<Schema>, location: string): Promise<string> {
   try {
-    await db.connection().execute(async () => undefined);
+    const { rows } = await sql<{ path: string }>`select current_setting('search_path') as path`.execute(db);
+    return rows[0]?.path ?? '';
   } catch (cause) {
     const reasons: Error[] = cause instanceof AggregateError ? cause.errors : [cause as Error];
     const texts = new Set(reasons.map(({ message }) => message));
@@ -93,6 +106,18 @@ export async function requireConnection(db: Kysely<Schema>, location: string): P
   }
 }
 
+/** The `search_path` among the options of the URL: the last one, without the backslashes before its spaces. */
+function pathOf(location: string): string | undefined {
+  const options = parsePostgres(location).searchParams.get('options') ?? process.env.PGOPTIONS ?? '';
+  const [, value] = [...options.matchAll(/(?:-c\s*|--)search[_-]path=((?:\\.|\S)*)/gi)].at(-1) ?? [];
+  return value?.replace(/\\(.)/g, '$1');
+}
+
+/** PostgreSQL shows the path of a URL as it is, and that of a user in lower case, with spaces and without needless quotes. */
+function normalize(path: string): string {
+  return path.replace(/[\s"]/g, '').toLowerCase();
+}
+
 function hostOf(location: string): string {
   const { host, searchParams } = parsePostgres(location);
   return searchParams.get('host') ?? (host || process.env.PGHOST || 'localhost');
@@ -102,6 +127,9 @@ function cureFor(cause: unknown): string {
   const { code = '', message } = cause as NodeJS.ErrnoException;
   if (/^(SELF_SIGNED|DEPTH_ZERO|UNABLE_TO)/.test(code)) {
     return '. Trust the CA of the database: add sslrootcert=/path/to/ca.pem to the URL';
+  }
+  if (message.startsWith('unsupported startup parameter')) {
+    return '. The pooler does not take it: remove it from the URL, and set it for the user with "alter role"';
   }
   if (message.startsWith('no PostgreSQL user name')) return '. Name the user: postgres://user@host/database';
   return '';
