@@ -156,10 +156,12 @@ describeStored('Scheduled work', (make) => {
 
 describe('On PostgreSQL', () => {
   const holders = async ({ db }: Storage) => {
-    const { rows } = await sql<{ pid: number }>`
-      select pid from pg_locks where locktype = 'advisory' and granted and classid = 727469652
-        and objid::bigint = hashtext(current_schema())::bigint & 4294967295`.execute(db);
-    return rows.map(({ pid }) => pid);
+    const { rows } = await sql<{ holder: string }>`
+      select split_part(value, ' ', 2) as holder from meta
+        where name = 'turn' and split_part(value, ' ', 1)::bigint > extract(epoch from clock_timestamp())`.execute(
+      db,
+    );
+    return rows.map(({ holder }) => holder);
   };
   const begin = async () => {
     const database = await makeSchema(postgres());
@@ -170,7 +172,8 @@ describe('On PostgreSQL', () => {
     await database.drop();
   };
 
-  it('one process does the work, and the next one when that one has lost its connection', async () => {
+  // Behind a pooler, connections outlive the process.
+  it('one process does the work, and the next one when that one no longer renews its turn', async () => {
     const stored = await begin();
     const { storage, database } = stored;
     let now = Date.now();
@@ -181,12 +184,19 @@ describe('On PostgreSQL', () => {
       now += 86_400_000;
       return (await server.runScheduled()).completed;
     };
+    const pass = (seconds: number) =>
+      sql`update meta set value = split_part(value, ' ', 1)::bigint - ${sql.lit(seconds)} || ' ' || split_part(value, ' ', 2)
+        where name = 'turn'`.execute(storage.db);
     expect(await names(first)).toEqual(all);
     expect(await names(second)).toEqual([]);
     expect(await names(first)).toEqual(all);
-    const [pid] = await holders(storage);
-    await sql`select pg_terminate_backend(${pid})`.execute(storage.db);
-    await expect.poll(() => holders(storage)).toEqual([]);
+    await pass(10);
+    expect(await names(second)).toEqual([]);
+    expect(await names(first)).toEqual(all);
+    await pass(10);
+    expect(await names(second)).toEqual([]);
+    await pass(6);
+    expect(await holders(storage)).toEqual([]);
     expect(await names(second)).toEqual(all);
     expect(await names(first)).toEqual([]);
     await second.close();
@@ -194,6 +204,30 @@ describe('On PostgreSQL', () => {
     expect(await holders(storage)).toHaveLength(1);
     await first.close();
     expect(await holders(storage)).toEqual([]);
+    await end(stored);
+  });
+
+  it('a process that lost its turn leaves it to the next one when it ends', async () => {
+    const stored = await begin();
+    const [first, second] = [await openStorage(stored.database.location), stored.storage];
+    expect(await first.turn.take()).toBe(true);
+    await sql`update meta set value = '0 ' || split_part(value, ' ', 2) where name = 'turn'`.execute(
+      second.db,
+    );
+    expect(await second.turn.take()).toBe(true);
+    await first.close();
+    expect(await holders(second)).toHaveLength(1);
+    await end(stored);
+  });
+
+  it('one of many processes that start together gets the turn', async () => {
+    const stored = await begin();
+    const storages = await Promise.all(
+      Array.from({ length: 5 }, () => openStorage(stored.database.location)),
+    );
+    const taken = await Promise.all(storages.map(({ turn }) => turn.take()));
+    expect(taken.filter(Boolean)).toHaveLength(1);
+    for (const storage of storages) await storage.close();
     await end(stored);
   });
 
@@ -226,8 +260,8 @@ describe('On PostgreSQL', () => {
       first.child.kill('SIGKILL');
       await first.ended;
       await expect
-        .poll(() => holders(stored.storage), { timeout: 15_000 })
-        .toEqual([expect.not.toSatisfy((pid) => pid === before)]);
+        .poll(() => holders(stored.storage), { timeout: 30_000 })
+        .toEqual([expect.not.toSatisfy((holder) => holder === before)]);
       second.child.kill('SIGTERM');
       expect(await second.ended).toBe(0);
       await expect.poll(() => holders(stored.storage)).toEqual([]);

@@ -44,7 +44,7 @@ async function openPostgres(location: string, use: Use): Promise<Storage> {
     await migrate(db, 'postgres');
     // Statements of commands may take long, as in migrations.
     if (use === 'serve') limitSilence();
-    const turn = await postgresTurn(location);
+    const turn = postgresTurn(db);
     const close = async () => {
       await turn.release();
       await db.destroy();

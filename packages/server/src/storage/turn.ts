@@ -1,12 +1,15 @@
-import { loadDriver } from './driver.ts';
+import { randomUUID } from 'node:crypto';
+import { type Kysely, sql } from 'kysely';
+import type { Schema } from './schema.ts';
+import { prepare, run, runAll } from './statements.ts';
 
 /** The right to do the scheduled work of a database: one process has it at a time. */
 export interface Turn {
   /**
-   * Takes the turn, or checks that it is still held.
+   * Takes the turn, or renews it.
    *
    * @returns Whether this process has it.
-   * @throws Error while the database is unavailable; the turn is then lost
+   * @throws Error while the database is unavailable
    */
   take(): Promise<boolean>;
   /** Releases it for another process. */
@@ -16,61 +19,52 @@ export interface Turn {
 /** The turn of a SQLite file, which has only one server. */
 export const onlyTurn: Turn = { take: async () => true, release: async () => {} };
 
-/** Longest time to wait for the database, in milliseconds. */
-const patience = 5_000;
+/** How long a turn lasts that is not renewed, in seconds. The schedule renews it every five. */
+const duration = 15;
 
-/** Servers in other schemas of the database have separate turns. */
-const lock = 'select coalesce(pg_try_advisory_lock(727469652, hashtext(current_schema())), false) as held';
+const now = sql<number>`extract(epoch from clock_timestamp())::bigint`;
+// PostgreSQL may read it in the other rows of the table, too.
+const endsAt = sql<number>`substring(value from '^[0-9]{1,12}')::bigint`;
+const heldBy = sql<string>`split_part(value, ' ', 2)`;
 
-// If the holder's machine disappears, PostgreSQL notices only after two hours without these settings.
-const settings = `set application_name = 'passage-server schedule';
-  set tcp_keepalives_idle = 5; set tcp_keepalives_interval = 2; set tcp_keepalives_count = 3`;
+const create = prepare((db) =>
+  db
+    .insertInto('meta')
+    .values({ name: 'turn', value: '0' })
+    .onConflict((conflict) => conflict.doNothing()),
+);
 
-/** A session advisory lock on a separate connection. It ends with the connection, and so with the process. */
-export async function postgresTurn(connectionString: string): Promise<Turn> {
-  const { default: pg } = await loadDriver('PostgreSQL', () => import('pg'));
-  let current: InstanceType<typeof pg.Client> | undefined;
+const renew = prepare((db, { holder }: { holder: string }) =>
+  db
+    .updateTable('meta')
+    .set({ value: sql`${now} + ${sql.lit(duration)} || ' ' || ${holder}::text` })
+    .where('name', '=', 'turn')
+    .where((where) => where.or([where(heldBy, '=', holder), where(endsAt, '<=', now)]))
+    .returning('name'),
+);
+
+const end = prepare((db, { holder }: { holder: string }) =>
+  db.deleteFrom('meta').where('name', '=', 'turn').where(heldBy, '=', holder),
+);
+
+/**
+ * A row that says who has the turn, and until when by the clock of the database. An advisory lock would not do: it belongs to a
+ * connection, which a pooler gives to other processes and keeps open when the process ends.
+ */
+export function postgresTurn(db: Kysely<Schema>): Turn {
+  const holder = randomUUID();
   let held = false;
-
-  const drop = async (client: typeof current) => {
-    if (client === current) {
-      current = undefined;
-      held = false;
-    }
-    await client?.end().catch(() => undefined);
-  };
-  const connect = async () => {
-    const client = new pg.Client({
-      connectionString,
-      keepAlive: true,
-      connectionTimeoutMillis: patience,
-      query_timeout: patience,
-    });
-    client.on('error', () => void drop(client));
-    client.on('end', () => void drop(client));
-    current = client;
-    await client.connect();
-    await client.query(settings);
-    return client;
-  };
-
   return {
     async take() {
-      const client =
-        current ??
-        (await connect().catch(async (error) => {
-          await drop(current);
-          throw error;
-        }));
-      try {
-        const { rows } = await client.query<{ held: boolean }>(held ? 'select true as held' : lock);
-        held = rows[0]?.held ?? false;
-        return held;
-      } catch (error) {
-        await drop(client);
-        throw error;
-      }
+      // If this fails, closing must not wait for the database again.
+      held = false;
+      const [, rows] = await runAll(db, [create({}), renew({ holder })]);
+      held = rows.length > 0;
+      return held;
     },
-    release: () => drop(current),
+    async release() {
+      // If the database is unavailable, the turn ends by itself.
+      if (held) await run(db, end({ holder })).catch(() => undefined);
+    },
   };
 }
