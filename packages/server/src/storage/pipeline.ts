@@ -9,20 +9,20 @@ import type { PreparedQuery, StatementConnection } from './statements.ts';
  */
 export class PipelinedDialect extends PostgresDialect {
   readonly #pool: Pool;
-  readonly #strict: Connections;
+  readonly #guarded: Connections;
 
   /**
    * @param pool With the option `pipeline`.
-   * @param strict Connections whose transactions are stricter than READ COMMITTED by default.
+   * @param guarded Connections whose settings do not suit, or may be changed by others. All statements run in transactions there.
    */
-  constructor(pool: Pool, strict: Connections) {
+  constructor(pool: Pool, guarded: Connections) {
     super({ pool });
     this.#pool = pool;
-    this.#strict = strict;
+    this.#guarded = guarded;
   }
 
   override createDriver(): Driver {
-    return new PipelinedDriver(this.#pool, this.#strict);
+    return new PipelinedDriver(this.#pool, this.#guarded);
   }
 }
 
@@ -30,18 +30,20 @@ type Connections = Pick<WeakSet<object>, 'has'>;
 
 // Not a setting of the connection: a pooler gives that to other clients, and other connections to this one.
 const begin: PreparedQuery = CompiledQuery.raw('begin isolation level read committed');
+// A client of the pooler may have left another path, as pg_dump does. The default is that of the URL or of the user.
+const beginGuarded: PreparedQuery = CompiledQuery.raw(`${begin.sql}; set local search_path to default`);
 const commit: PreparedQuery = CompiledQuery.raw('commit');
 const rollback: PreparedQuery = CompiledQuery.raw('rollback');
 
 class PipelinedDriver implements Driver {
   readonly #pool: Pool;
-  readonly #strict: Connections;
+  readonly #guarded: Connections;
   /** Whether statements have names. False after PostgreSQL has lost one. */
   named = true;
 
-  constructor(pool: Pool, strict: Connections) {
+  constructor(pool: Pool, guarded: Connections) {
     this.#pool = pool;
-    this.#strict = strict;
+    this.#guarded = guarded;
   }
 
   async init(): Promise<void> {}
@@ -52,7 +54,7 @@ class PipelinedDriver implements Driver {
 
   async acquireConnection(): Promise<PipelinedConnection> {
     const client = (await this.#pool.connect()) as PooledClient;
-    return new PipelinedConnection(client, this, this.#strict.has(client));
+    return new PipelinedConnection(client, this, this.#guarded.has(client));
   }
 
   async beginTransaction(connection: PipelinedConnection): Promise<void> {
@@ -78,17 +80,21 @@ type PooledClient = PoolClient & Pick<Client, 'connection'>;
 class PipelinedConnection implements StatementConnection {
   readonly #client: PooledClient;
   readonly #driver: PipelinedDriver;
-  readonly #strict: boolean;
+  readonly #guarded: boolean;
   #inTransaction = false;
   /** Whether a transaction could not be rolled back, which then ends with the connection. */
   #broken = false;
   /** What is sent before the next statement. */
   #deferred: PreparedQuery[] = [];
 
-  constructor(client: PooledClient, driver: PipelinedDriver, strict: boolean) {
+  constructor(client: PooledClient, driver: PipelinedDriver, guarded: boolean) {
     this.#client = client;
     this.#driver = driver;
-    this.#strict = strict;
+    this.#guarded = guarded;
+  }
+
+  get #begin(): PreparedQuery {
+    return this.#guarded ? beginGuarded : begin;
   }
 
   async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
@@ -98,8 +104,8 @@ class PipelinedConnection implements StatementConnection {
 
   async executeAll(queries: readonly PreparedQuery[]): Promise<QueryResult<unknown>[]> {
     if (!this.#inTransaction) {
-      if (queries.length === 1 && !this.#strict) return this.#send(queries);
-      return (await this.#send([begin, ...queries, commit])).slice(1, -1);
+      if (queries.length === 1 && !this.#guarded) return this.#send(queries);
+      return (await this.#send([this.#begin, ...queries, commit])).slice(1, -1);
     }
     const all = [...this.#deferred, ...queries];
     this.#deferred = [];
@@ -112,11 +118,11 @@ class PipelinedConnection implements StatementConnection {
 
   begin(): void {
     this.#inTransaction = true;
-    this.#deferred.push(begin);
+    this.#deferred.push(this.#begin);
   }
 
   async rollBack(): Promise<void> {
-    const begun = !this.#deferred.includes(begin);
+    const begun = !this.#deferred.includes(this.#begin);
     this.#deferred = [];
     if (!begun) return;
     try {

@@ -28,7 +28,7 @@ export async function connectPostgres(connectionString: string): Promise<Postgre
     getTypeParser: ((oid: number, format?: 'text') =>
       oid === pg.types.builtins.INT8 ? Number : pg.types.getTypeParser(oid, format)) as never,
   };
-  const strict = new WeakSet<object>();
+  const guarded = new WeakSet<object>();
   const sockets = new Set<Socket>();
   let limit = 0;
   const pool = new pg.Pool({
@@ -43,12 +43,15 @@ export async function connectPostgres(connectionString: string): Promise<Postgre
     pipeline: true,
     max: 10,
     connectionTimeoutMillis: 5_000,
-    // A stricter default of the database would refuse concurrent transactions.
     async onConnect(client) {
-      const { rows } = await client.query<{ level: string }>(
-        `select current_setting('default_transaction_isolation') as level`,
+      const { rows } = await client.query<{ level: string; pid: number }>(
+        `select current_setting('default_transaction_isolation') as level, pg_backend_pid() as pid`,
       );
-      if (rows[0]?.level !== 'read committed') strict.add(client);
+      // A stricter default of the database would refuse concurrent transactions.
+      const strict = rows[0]?.level !== 'read committed';
+      // A pooler makes up the process ID, because the next transaction may run in another process.
+      const pooled = rows[0]?.pid !== (client as { processID?: number }).processID;
+      if (strict || pooled) guarded.add(client);
     },
   });
   // Losing an idle connection must not end the process. The next query opens another.
@@ -56,7 +59,7 @@ export async function connectPostgres(connectionString: string): Promise<Postgre
   // The pool listens only to idle connections, so this handles one lost between two queries of a transaction.
   pool.on('connect', (client) => client.on('error', () => undefined));
   return {
-    dialect: new PipelinedDialect(pool, strict),
+    dialect: new PipelinedDialect(pool, guarded),
     limitSilence() {
       limit = longestSilence;
       for (const socket of sockets) socket.setTimeout(limit);

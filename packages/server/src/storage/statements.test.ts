@@ -1,6 +1,12 @@
 import { sql } from 'kysely';
 import { describe, expect, it } from 'vitest';
-import { describeDatabases, makeSchema, postgres, type TestDatabase } from '../../test/databases.ts';
+import {
+  describeDatabases,
+  makeBehindProxy,
+  makeSchema,
+  postgres,
+  type TestDatabase,
+} from '../../test/databases.ts';
 import { openStorage, type Storage } from './database.ts';
 import { defer, prepare, prepareInsert, prepareOne, run, runAll } from './statements.ts';
 
@@ -132,4 +138,53 @@ describe('Prepared statements of PostgreSQL', () => {
       await db.transaction().execute((trx) => run(trx, find({ name: 'a' })));
       expect(await runAll(db, [find({ name: 'a' })])).toEqual([[]]);
     }));
+});
+
+describe('Connections of PostgreSQL', () => {
+  /** A pooler makes up the process ID of its connections. */
+  const makePooled = async () => {
+    const { database, close } = await makeBehindProxy((bytes, _, to) => {
+      // https://www.postgresql.org/docs/current/protocol-message-formats.html#PROTOCOL-MESSAGE-FORMATS-BACKENDKEYDATA
+      const at = bytes.indexOf('K\0\0\0\x0c', 0, 'latin1');
+      if (at >= 0) bytes.writeInt32BE(1, at + 5);
+      to.write(bytes);
+    });
+    const drop = async () => {
+      close();
+      await database.drop();
+    };
+    return { location: database.location, drop };
+  };
+  const isAlone = sql<{ alone: boolean }>`select now() = statement_timestamp() as alone`;
+  const setPath = (path: string) => sql`select set_config('search_path', ${path}, false)`;
+
+  // As pg_dump and pg_restore do through a pooler of transactions.
+  it('keep the schema after another client of the pooler has chosen none, or another', () =>
+    using(makePooled, async ({ db }) => {
+      const other = await makeSchema(postgres());
+      const elsewhere = await openStorage(other.location);
+      await run(elsewhere.db, insert({ name: 'a', value: 'of another server' }));
+      await run(db, insert({ name: 'a', value: 'own' }));
+      const own = [{ name: 'a', value: 'own' }];
+      for (const path of ['', new URL(other.location).searchParams.get('options')?.split('=')[1] ?? '']) {
+        await setPath(path).execute(db);
+        expect(await run(db, find({ name: 'a' }))).toEqual(own);
+        expect(await runAll(db, [find({ name: 'a' }), find({ name: 'a' })])).toEqual([own, own]);
+        expect(await db.transaction().execute((trx) => run(trx, find({ name: 'a' })))).toEqual(own);
+      }
+      await elsewhere.close();
+      await other.drop();
+    }));
+
+  it('run single statements in a transaction of their own only behind a pooler', async () => {
+    await using(makePooled, async ({ db }) => {
+      expect((await isAlone.execute(db)).rows).toEqual([{ alone: false }]);
+    });
+    await using(
+      () => makeSchema(postgres()),
+      async ({ db }) => {
+        expect((await isAlone.execute(db)).rows).toEqual([{ alone: true }]);
+      },
+    );
+  });
 });
