@@ -71,7 +71,7 @@ export function createSchedule(service: Service): Schedule {
   let away = false;
 
   const takeTurn = () => {
-    // One at a time, because the turn has one connection.
+    // One at a time, so that closing waits for all by waiting for the last.
     turn = turn.catch(() => false).then(() => !stop.signal.aborted && storage.turn.take());
     return turn;
   };
