@@ -186,6 +186,11 @@ describeDatabases('A stranger', (make) => {
     'ada@ｅxample.com',
     'ada@127.0.0.1',
     'ada@[127.0.0.1]',
+    'ada@evil.example#.example.com',
+    'ada@evil.example/.example.com',
+    'ada@evil.example?.example.com',
+    'ada@evil.example\\.example.com',
+    'ada@ex%61mple.com',
     'a\u0007da@example.com',
   ])('cannot take the address %j', async (address) => {
     await using server = await TestServer.start(make);

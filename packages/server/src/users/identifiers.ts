@@ -25,7 +25,10 @@ export function readEmail(text: string): string | undefined {
   if (/[\p{Cc}\p{Cf}\p{Cs}\uFF01-\uFFEF]/u.test(typed)) return undefined;
   const at = typed.lastIndexOf('@');
   const local = typed.slice(0, Math.max(at, 0)).toLowerCase().normalize('NFC');
-  const domain = domainToASCII(typed.slice(at + 1)).toLowerCase();
+  const typedDomain = typed.slice(at + 1);
+  // `domainToASCII` reads the host of a URL: it drops `#…`, `/…` and `?…`, and decodes `%…`.
+  if (/[^\P{ASCII}A-Za-z\d.-]/u.test(typedDomain)) return undefined;
+  const domain = domainToASCII(typedDomain).toLowerCase();
   const email = `${local}@${domain}`;
   const right = localForm.test(local) && !local.includes('..') && domainForm.test(domain);
   return right && Buffer.byteLength(email) <= 254 ? email : undefined;
