@@ -16,18 +16,20 @@ export async function endAll(trx: Queries, appId: string, userId: string, now: n
 /**
  * Ends the sessions of a user. The user must be locked.
  *
- * @param only `deviceId`: those that this passkey opened. `proven`: those with or without a proof of an address. Default is all.
+ * @param only `deviceId`: those that this passkey opened. `proven`: those with or without a proof of an address. `except`: not the
+ * one with this ID. Default is all.
  * @returns Number of sessions.
  */
 export async function endSessions(
   trx: Queries,
   appId: string,
   userId: string,
-  { deviceId, proven }: { deviceId?: string; proven?: Flag } = {},
+  { deviceId, proven, except }: { deviceId?: string; proven?: Flag; except?: string | undefined } = {},
 ): Promise<number> {
   let sessions = trx.deleteFrom('sessions').where('app_id', '=', appId).where('user_id', '=', userId);
   if (deviceId !== undefined) sessions = sessions.where('device_id', '=', deviceId);
   if (proven !== undefined) sessions = sessions.where('proven', '=', proven);
+  if (except !== undefined) sessions = sessions.where('id', '!=', except);
   return (await sessions.returning('id').execute()).length;
 }
 

@@ -1,3 +1,4 @@
+import type { Removed } from '../delivery/delivery.ts';
 import { WireError } from '../errors.ts';
 import { record } from '../events/record.ts';
 import { notify } from '../messages/notices.ts';
@@ -227,17 +228,19 @@ async function verifyAddress(
 ): Promise<AuthResult> {
   // Read first: inside the transaction it would wait for a connection while holding one.
   const key = await service.keys.signing(app.id);
-  const { user, session } = await service.db.transaction().execute(async (trx) => {
+  const { user, session, removed } = await service.db.transaction().execute(async (trx) => {
     const user = await takeLink(service, trx, link, use);
     const session = await findLiveSession(service, trx, app, user.id, link.session_id ?? '');
     const expected = use === 'activated_at' ? link.address : link.identifier;
     if (!session || user[link.channel] !== expected) throw new WireError('magic_link_not_found');
-    if (use === 'activated_at') await changeAddress(service, trx, user, session, link, client);
-    return { user, session };
+    const removed =
+      use === 'activated_at' ? await changeAddress(service, trx, app, user, session, link, client) : [];
+    return { user, session, removed };
   });
   const address = { channel: link.channel, value: link.identifier };
   if (use === 'activated_at' && user[link.channel] !== link.identifier)
     await notify(service, app, user, 'address_changed', { visitor: client, address });
+  if (removed.length > 0) await notify(service, app, user, 'unproven_removed', { visitor: client, removed });
   const { id, created_at: authTime } = session;
   return {
     auth_token: await signAccessToken(service, app, key, link.user_id, { id, authTime }),
@@ -261,14 +264,16 @@ async function takeLink(service: Service, trx: Queries, link: LinkRow, use: Use)
   return user;
 }
 
+/** @returns What was removed from the account. */
 async function changeAddress(
   service: Service,
   trx: Queries,
+  app: App,
   user: UserRow,
   session: SessionRow,
   { channel, identifier, id_hash }: LinkRow,
   client: Client,
-): Promise<void> {
+): Promise<Removed[]> {
   const event = { appId: user.app_id, userId: user.id, client };
   if (user[channel] !== identifier) {
     requireReplaceable(user, session, channel);
@@ -289,6 +294,8 @@ async function changeAddress(
     .where('id', '=', user.id)
     .returningAll()
     .executeTakeFirstOrThrow();
-  await proveBySession(service, trx, changed, session, channel, client);
+  const proof = { channel, linkHash: id_hash };
+  const removed = await proveBySession(service, trx, app, changed, session, proof, client);
   await record(service, trx, { ...event, type: 'magic_link.completed' });
+  return removed;
 }

@@ -165,6 +165,35 @@ describeDatabases('The first proof of an address', (make) => {
     expect((await change(other, 'hopper@example.com')).status).toBe(200);
   });
 
+  it('is had by a session that a code opened, of an address that the back end added to the sign-up of a stranger', async () => {
+    await using server = await TestServer.start(make, { app });
+    const device = server.authenticator();
+    await server.auth('POST', '/users', { identifier: ada, user_metadata: { color: 'stolen' } });
+    const stranger = await device.register(ada);
+    await server.manage('PATCH', `/users/${stranger.userId}`, {
+      phone: mallory.phone,
+      user_metadata: { plan: 'gold' },
+    });
+    const owner = await logIn(server, 'code', ada);
+    await changeAddress(server, owner, 'phone', mallory.phone);
+    const refused = [
+      await server.auth('POST', '/tokens', { refresh_token: stranger.refreshToken }),
+      await server.auth('POST', '/login/webauthn/start', { identifier: ada }),
+    ];
+    expect(refused.map(({ status }) => status)).toEqual([401, 409]);
+    expect(server.messages.at(-1)).toMatchObject({
+      kind: 'unproven_removed',
+      to: ada,
+      notice: { removed: ['passkeys', 'sessions', 'metadata'] },
+    });
+    await device.addTo(owner);
+    // The session is proven from now on, and so is what it adds.
+    await logIn(server, 'code', ada);
+    await logIn(server, 'link', mallory.phone);
+    const user = { email: ada, phone: mallory.phone, user_metadata: { plan: 'gold' } };
+    await expectAll(server, owner, user);
+  });
+
   it('removes nothing of users that the back end and imports made', async () => {
     await using server = await TestServer.start(make, { app });
     const both = { email: ada, phone: mallory.phone };
@@ -215,6 +244,17 @@ describeDatabases('An owner', (make) => {
       await device.signIn(owner);
     },
   );
+
+  it('keeps their passkey when its session proves the address that the back end added', async () => {
+    await using server = await TestServer.start(make, { app });
+    const session = await server.authenticator().register(ada);
+    await server.manage('PATCH', `/users/${session.userId}`, { phone: mallory.phone });
+    await changeAddress(server, session, 'email', ada);
+    await changeAddress(server, session, 'phone', mallory.phone);
+    await logIn(server, 'code', mallory.phone);
+    await logIn(server, 'code', ada);
+    await expectAll(server, session, { email: ada, phone: mallory.phone });
+  });
 
   it('keeps an address that they added before they proved the first', async () => {
     await using server = await TestServer.start(make);

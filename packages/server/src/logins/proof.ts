@@ -50,27 +50,53 @@ export async function proveByLogin(
     user[other] !== null && user[`${other}_open`] === 0 && user[`${other}_proven_at`] === null;
   if (user[`${channel}_open`] === 1 && othersKnown) return { proven: false, removed: [], user };
 
-  const passkeys = app.settings.unprovenPasskeys === 'remove' ? await removePasskeys(trx, user) : [];
-  const sessions = await endSessions(trx, app.id, user.id, { proven: 0 });
-  await endPending(trx, app.id, user.id, service.clock(), { except: linkHash, source: 'visitor' });
   const address = user[other] !== null && user[`${other}_open`] === 1 ? other : undefined;
   // A visitor who finishes a sign-up by its code keeps what they entered.
   const finishes = action === 'register' && user.login_count === 0;
-  const metadata = finishes ? user.metadata : omitFields(user.metadata, user.open_metadata);
-  const changed = await change(trx, user, {
+  const changes = {
     ...provenNow(service, channel),
     ...(address && { [address]: null, [`${address}_verified`]: 0, [`${address}_open`]: 0 }),
-    metadata,
-    open_metadata: null,
-  });
+    ...(finishes && { metadata: user.metadata }),
+  };
+  await recordProof(service, trx, user, channel, client);
+  return {
+    proven: true,
+    ...(await removeUnproven(service, trx, app, user, { changes, address, linkHash, client })),
+  };
+}
+
+/** What stays, and what else changes, when everything that was created without proof is removed. */
+interface Removal {
+  changes: Partial<UserTable>;
+  /** Address that `changes` removes. */
+  address?: Channel | undefined;
+  /** Hash of the ID of the link that is the proof. */
+  linkHash?: string | undefined;
+  /** ID of the session that stays. */
+  sessionId?: string | undefined;
+  client: Client;
+}
+
+/** Removes everything that was created without proof. The user must be locked. */
+async function removeUnproven(
+  service: Service,
+  trx: Queries,
+  app: App,
+  user: UserRow,
+  { changes, address, linkHash, sessionId, client }: Removal,
+): Promise<Omit<Proven, 'proven'>> {
+  const passkeys = app.settings.unprovenPasskeys === 'remove' ? await removePasskeys(trx, user) : [];
+  const sessions = await endSessions(trx, app.id, user.id, { proven: 0, except: sessionId });
+  await endPending(trx, app.id, user.id, service.clock(), { except: linkHash, source: 'visitor' });
+  const metadata = omitFields(user.metadata, user.open_metadata);
+  const changed = await change(trx, user, { metadata, open_metadata: null, ...changes });
   const lost = {
     passkeys: passkeys.length,
     sessions,
     addresses: address,
-    metadata: metadata !== user.metadata,
+    metadata: changed.metadata !== user.metadata,
   };
   const removed = (Object.keys(lost) as (keyof typeof lost)[]).filter((kind) => lost[kind]);
-  await recordProof(service, trx, user, channel, client);
   if (removed.length > 0) {
     const details = { removed, ...(passkeys.length && { passkeys }) };
     await record(service, trx, {
@@ -87,39 +113,54 @@ export async function proveByLogin(
       ],
     });
   }
-  return { proven: true, removed, user: changed };
+  return { removed, user: changed };
 }
 
 /**
  * Records a link that a session of the user requested. Its user has the session and all addresses of the account, so
- * nothing is removed. The user must be locked and must already have the address.
+ * nothing is removed, unless a code or link opened the session: then somebody else may have created the passkeys. The
+ * user must be locked and must already have the address.
  *
  * While another address of the account is unproven, an added address proves nothing: the other one may belong to
  * somebody else.
+ *
+ * @returns What was removed from the account.
  */
 export async function proveBySession(
   service: Service,
   trx: Queries,
+  app: App,
   user: UserRow,
   session: SessionRow,
-  channel: Channel,
+  { channel, linkHash }: Omit<Proof, 'action'>,
   client: Client,
-): Promise<void> {
+): Promise<Removed[]> {
   const other = otherOf(channel);
   const own = user[`${other}_open`] === 1 && user[`${other}_verified`] === 1;
   if (session.proven === 0 && user[other] !== null && !own) {
     if (user[`${channel}_proven_at`] === null) await change(trx, user, { [`${channel}_open`]: 1 });
-    return;
+    return [];
   }
-  await change(trx, user, {
-    ...provenNow(service, channel),
-    ...(own && provenNow(service, other)),
-    ...(session.proven === 0 && { open_metadata: null }),
-  });
+  const changes = { ...provenNow(service, channel), ...(own && provenNow(service, other)) };
   for (const proven of own ? [channel, other] : [channel]) {
     if (user[`${proven}_proven_at`] === null) await recordProof(service, trx, user, proven, client);
   }
-  if (session.proven === 1) return;
+  if (session.proven === 1) {
+    await change(trx, user, changes);
+    return [];
+  }
+  if (session.method !== 'passkey') {
+    const sessionId = session.id;
+    const { removed } = await removeUnproven(service, trx, app, user, {
+      changes,
+      linkHash,
+      sessionId,
+      client,
+    });
+    await trx.updateTable('sessions').set({ proven: 1 }).where('id', '=', sessionId).execute();
+    return removed;
+  }
+  await change(trx, user, { ...changes, open_metadata: null });
   for (const table of ['sessions', 'devices'] as const) {
     await trx
       .updateTable(table)
@@ -128,6 +169,7 @@ export async function proveBySession(
       .where('user_id', '=', user.id)
       .execute();
   }
+  return [];
 }
 
 /**
