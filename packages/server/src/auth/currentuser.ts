@@ -17,7 +17,7 @@ import { notify } from '../messages/notices.ts';
 import { changedFields, mergeMetadata, noteOpenFields } from '../users/metadata.ts';
 import { listDevices, lockUser } from '../users/users.ts';
 import { currentUserView, deviceView, publicUserView } from '../users/views.ts';
-import { deleteDevice, insertDevice, requireAttestation } from '../webauthn/devices.ts';
+import { deleteDevice, insertDevice, requireAttestation, unknownHandshake } from '../webauthn/devices.ts';
 import { endHandshake, startRegistration, takeHandshake } from '../webauthn/handshakes.ts';
 
 export const currentUserRoutes: Route[] = [
@@ -99,8 +99,7 @@ export const currentUserRoutes: Route[] = [
         await lockUser(trx, app.id, user.id);
         // Session and ceremony may have ended during the verification.
         const { proven } = await requireLiveSession(service, trx, app, user.id, session.id);
-        if (!(await endHandshake(trx, own)))
-          throw new WireError('invalid_request', 'handshake: is unknown, used or expired.');
+        if (!(await endHandshake(trx, own))) throw unknownHandshake();
         return insertDevice(service, trx, app, user, credential, client, proven);
       });
       await notify(service, app, user, 'passkey_added', { visitor: client });

@@ -17,6 +17,7 @@ import {
   insertDevice,
   requireAssertion,
   requireAttestation,
+  unknownHandshake,
 } from '../webauthn/devices.ts';
 import {
   endHandshake,
@@ -73,14 +74,14 @@ export const passkeyRoutes: Route[] = [
       await countUp(service, 'startsPerIp', app.id, client.ip);
       requireMethod(app, 'passkeys');
       const taken = await takeHandshake(service, app, 'register', body.handshake_id);
-      const own = taken?.user_id === body.user_id ? taken : undefined;
-      const credential = await requireAttestation(service, app, own, body.handshake_response);
+      // Before the user is compared, so that a wrong answer does not reveal a decoy.
+      const credential = await requireAttestation(service, app, taken, body.handshake_response);
+      if (taken?.user_id !== body.user_id) throw unknownHandshake();
       const prove = async (trx: Queries): Promise<Login> => {
         const user = await lockUser(trx, app.id, body.user_id);
         if (!user) throw new WireError('user_not_found');
         requireUnclaimed(app, user);
-        if (!(await endHandshake(trx, own)))
-          throw new WireError('invalid_request', 'handshake: is unknown, used or expired.');
+        if (!(await endHandshake(trx, taken))) throw unknownHandshake();
         const { id: deviceId } = await insertDevice(service, trx, app, user, credential, client);
         const session = { method: 'passkey', deviceId, proven: false } as const;
         return { user, client, event: 'user.registered', session };
@@ -118,6 +119,7 @@ export const passkeyRoutes: Route[] = [
     {
       method: 'POST',
       path: '/login/webauthn/finish',
+      leveled: true,
       summary: 'Log in with a passkey',
       access: 'public',
       body: bodies.loginFinish,

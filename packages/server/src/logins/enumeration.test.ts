@@ -83,4 +83,45 @@ describeDatabases('Strict enumeration', (make) => {
       expect((await server.auth('POST', '/register/webauthn/finish', finish)).status).toBe(400);
     }
   });
+
+  it('refuses a wrong answer to a registration in the same words, whatever the address is', async () => {
+    await using server = await TestServer.start(make, { enumeration: 'strict' });
+    await server.register(known);
+    const refused = [];
+    for (const identifier of [known, unknown, withoutPasskey]) {
+      for (const ownUser of [true, false]) {
+        const { body } = await server.auth('POST', '/register/webauthn/start', { identifier });
+        const { publicKey } = body.handshake.challenge;
+        const answer = await server.authenticator().create(publicKey, { clientData: { challenge: 'AAAA' } });
+        const { status, text } = await server.auth('POST', '/register/webauthn/finish', {
+          user_id: ownUser ? body.user.id : 'nobody',
+          handshake_id: body.handshake.id,
+          handshake_response: answer,
+        });
+        refused.push(`${status} ${text}`);
+      }
+    }
+    expect(new Set(refused).size).toBe(1);
+    expect(refused[0]).toContain('handshake_response: could not be verified.');
+  });
+
+  it('takes as long to refuse a forged login of an unknown address as of a known one', async () => {
+    await using server = await TestServer.start(make, { enumeration: 'strict' });
+    await server.register(known);
+    const { authenticator } = await server.register('mallory@example.com');
+    for (const identifier of [known, unknown]) {
+      const { body } = await server.auth('POST', '/login/webauthn/start', { identifier });
+      const { allowCredentials, ...publicKey } = body.handshake.challenge.publicKey;
+      const [{ id }] = allowCredentials;
+      const handshake_response = await authenticator.get(publicKey, {
+        answer: (answer) => ({ ...answer, id, rawId: id }),
+      });
+      const start = performance.now();
+      const finish = { handshake_id: body.handshake.id, handshake_response };
+      const { status } = await server.auth('POST', '/login/webauthn/finish', finish);
+      expect(status).toBe(401);
+      // Timers may fire a millisecond early.
+      expect(performance.now() - start).toBeGreaterThan(48);
+    }
+  });
 });

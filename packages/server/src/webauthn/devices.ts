@@ -25,7 +25,7 @@ export async function requireAttestation(
   handshake: HandshakeRow | undefined,
   response: Attestation,
 ): Promise<NewCredential> {
-  if (!handshake) throw new WireError('invalid_request', 'handshake: is unknown, used or expired.');
+  if (!handshake) throw unknownHandshake();
   try {
     const { verifyAttestation } = await loadVerifier();
     return await verifyAttestation(response, expectationOf(service, app, handshake));
@@ -33,6 +33,10 @@ export async function requireAttestation(
     logRefusal(service, app, 'registration', error);
     throw new WireError('invalid_request', 'handshake_response: could not be verified.');
   }
+}
+
+export function unknownHandshake(): WireError {
+  return new WireError('invalid_request', 'handshake: is unknown, used or expired.');
 }
 
 /**
