@@ -8,13 +8,13 @@ import type { Queries } from '../storage/database.ts';
 import type { CodeRow, LinkRow, SessionRow, UserRow } from '../storage/schema.ts';
 import { randomText } from '../storage/secrets.ts';
 import type { Identifier } from '../users/identifiers.ts';
-import { findUserByIdentifier, lockUser } from '../users/users.ts';
+import { lockUser } from '../users/users.ts';
 import { signAccessToken } from './accesstoken.ts';
 import { endPending } from './endings.ts';
 import { logIn } from './logins.ts';
 import { proveBySession, requireReplaceable } from './proof.ts';
 import { type AuthResult, findLiveSession } from './sessions.ts';
-import { requireMethod } from './signup.ts';
+import { freeAddress, requireMethod } from './signup.ts';
 
 /** What a new link does. */
 export interface LinkRequest {
@@ -277,8 +277,8 @@ async function changeAddress(
   const event = { appId: user.app_id, userId: user.id, client };
   if (user[channel] !== identifier) {
     requireReplaceable(user, session, channel);
-    const taken = await findUserByIdentifier(trx, user.app_id, { channel, value: identifier });
-    if (taken) throw new WireError('invalid_request', `${channel}: is already in use.`);
+    if (!(await freeAddress(service, trx, user, { channel, value: identifier }, client)))
+      throw new WireError('invalid_request', `${channel}: is already in use.`);
     await endPending(trx, user.app_id, user.id, service.clock(), { except: id_hash });
     await record(service, trx, { ...event, type: `${channel}.changed`, addresses: [identifier] });
   }

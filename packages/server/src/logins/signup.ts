@@ -5,7 +5,8 @@ import type { Queries } from '../storage/database.ts';
 import type { UserRow } from '../storage/schema.ts';
 import type { Identifier } from '../users/identifiers.ts';
 import { changedFields } from '../users/metadata.ts';
-import { findOrInsertUser, findUserByIdentifier } from '../users/users.ts';
+import { findOrInsertUser, findUserByIdentifier, lockUser } from '../users/users.ts';
+import { endAll } from './endings.ts';
 
 /** @throws {@link WireError} `operation_not_allowed` */
 export function requireMethod(app: App, method: 'passkeys' | 'otp' | 'magicLink'): void {
@@ -105,4 +106,36 @@ export function requireUnclaimed({ settings }: App, user: UserRow): void {
 /** Returns whether a user exists only because of a sign-up that never led to a login. */
 export function isUnfinishedSignup(user: UserRow): boolean {
   return user.origin === 'signup' && user.status === 'pending' && user.login_count === 0;
+}
+
+/**
+ * Frees an address for a user to whom it was proven or whom the back end gives it. An unfinished sign-up does not keep
+ * it, because anybody can begin one: its user is deleted.
+ *
+ * @returns False if the address belongs to another user.
+ */
+export async function freeAddress(
+  service: Service,
+  trx: Queries,
+  user: UserRow,
+  address: Identifier,
+  client: Client,
+): Promise<boolean> {
+  const { app_id: appId } = user;
+  const holder = await findUserByIdentifier(trx, appId, address);
+  if (!holder) return true;
+  // Locked before it is judged: the sign-up may be finished at this moment.
+  const locked = isUnfinishedSignup(holder) ? await lockUser(trx, appId, holder.id) : holder;
+  if (!locked) return true;
+  if (!isUnfinishedSignup(locked)) return false;
+  await endAll(trx, appId, locked.id, service.clock());
+  await trx.deleteFrom('users').where('app_id', '=', appId).where('id', '=', locked.id).execute();
+  const actor = client.actor ?? ({ kind: 'user', id: user.id } as const);
+  await record(service, trx, {
+    type: 'user.deleted',
+    appId,
+    userId: locked.id,
+    client: { ...client, actor },
+  });
+  return true;
 }

@@ -4,6 +4,7 @@ import { record } from '../events/record.ts';
 import { type RequestContext, type Route, route } from '../http/routes.ts';
 import { bodies, device, passageUser } from '../http/schemas.ts';
 import { endAll, endPending } from '../logins/endings.ts';
+import { freeAddress } from '../logins/signup.ts';
 import { notify } from '../messages/notices.ts';
 import type { App } from '../service.ts';
 import type { Queries } from '../storage/database.ts';
@@ -190,13 +191,8 @@ async function updateUser({ service, app, params, body, client }: RequestContext
     for (const channel of ['email', 'phone'] as const) {
       const value = changes[channel];
       if (!value) continue;
-      const taken = await trx
-        .selectFrom('users')
-        .select('id')
-        .where('app_id', '=', app.id)
-        .where(channel, '=', value)
-        .executeTakeFirst();
-      if (taken) throw new WireError('invalid_request', 'identifier: already exists.');
+      if (!(await freeAddress(service, trx, user, { channel, value }, client)))
+        throw new WireError('invalid_request', 'identifier: already exists.');
       const change = { appId: app.id, userId: user.id, client, addresses: [value] };
       await record(service, trx, { type: `${channel}.changed`, ...change });
     }

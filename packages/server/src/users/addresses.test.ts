@@ -1,3 +1,4 @@
+import type { Session } from '@passage-auth/testing';
 import { expect, it } from 'vitest';
 import { describeDatabases, describeStored } from '../../test/databases.ts';
 import { baseUrl, origin, secret, signingKey, TestServer } from '../../test/server.ts';
@@ -140,6 +141,83 @@ describeDatabases('One address', (make) => {
         [email, email.toUpperCase(), email].map((text) => server.manage('POST', '/users', { email: text })),
       );
       expect(answers.map(({ status }) => status).sort()).toEqual([201, 400, 400]);
+    }
+  });
+
+  const takes = {
+    'a link': async (server: TestServer, session: Session, email: string) => {
+      await server.auth('PATCH', '/currentuser/email', { new_email: email }, session);
+      const url = new URL(server.messages.findLast(({ url }) => url)?.url ?? '');
+      const magic_link = url.searchParams.get('psg_verify_link');
+      return server.auth('PATCH', '/magic-link/activate', { magic_link });
+    },
+    'the back end': (server: TestServer, { userId }: Session, email: string) =>
+      server.manage('PATCH', `/users/${userId}`, { email }),
+  };
+
+  it.each(['a link', 'the back end'] as const)(
+    'is not kept by a sign-up that nobody finished, when %s gives it to a user',
+    async (way) => {
+      await using server = await TestServer.start(make);
+      const session = await server.signIn('ada@example.com');
+      const email = 'wanted@example.com';
+      const begun = await server.auth('POST', '/register/webauthn/start', { identifier: email });
+      const { otpId, code } = await server.sendCode(email, 'register');
+      expect((await takes[way](server, session, email)).status).toBe(200);
+      const found = await server.auth('GET', `/users?identifier=${email}`);
+      expect(found.body.user.id).toBe(session.userId);
+      expect((await server.manage('GET', `/users/${begun.body.user.id}`)).status).toBe(404);
+      const late = [
+        await server.auth('POST', '/register/webauthn/finish', {
+          user_id: begun.body.user.id,
+          handshake_id: begun.body.handshake.id,
+          handshake_response: await server.authenticator().create(begun.body.handshake.challenge.publicKey),
+        }),
+        await server.auth('POST', '/otp/activate', { otp_id: otpId, otp: code }),
+      ];
+      expect(late.map(({ status }) => status)).toEqual([400, 400]);
+    },
+  );
+
+  it.each(['a link', 'the back end'] as const)(
+    'stays with its user, when %s gives it to another',
+    async (way) => {
+      await using server = await TestServer.start(make);
+      const session = await server.signIn('ada@example.com');
+      const owners = ['passkey@example.com', 'made@example.com', 'known@example.com', 'imported@example.com'];
+      await server.register(owners[0] ?? '');
+      await server.manage('POST', '/users', { email: owners[1] });
+      const { body } = await server.auth('POST', '/users', { identifier: owners[2] });
+      await server.manage('PATCH', `/users/${body.user.id}`, { user_metadata: {} });
+      const imported = [{ email: owners[3], status: 'pending' as const }];
+      await server.server.apps.importUsers(server.appId, imported);
+      for (const email of owners) {
+        expect((await takes[way](server, session, email)).status).toBe(400);
+        const found = await server.auth('GET', `/users?identifier=${email}`);
+        expect(found.body.user.id).not.toBe(session.userId);
+      }
+    },
+  );
+
+  it('goes to the sign-up or to the link, when both are finished at once', async () => {
+    await using server = await TestServer.start(make);
+    for (const round of rounds) {
+      const email = `wanted${round}@example.com`;
+      const session = await server.signIn(`ada${round}@example.com`);
+      const { body } = await server.auth('POST', '/register/webauthn/start', { identifier: email });
+      const { handshake, user } = body;
+      const handshake_response = await server.authenticator().create(handshake.challenge.publicKey);
+      const finish = { user_id: user.id, handshake_id: handshake.id, handshake_response };
+      const [signUp, change] = await Promise.all([
+        server.auth('POST', '/register/webauthn/finish', finish),
+        takes['a link'](server, session, email),
+      ]);
+      const found = await server.auth('GET', `/users?identifier=${email}`);
+      const finished = signUp.status === 201;
+      expect(found.body.user.id).toBe(finished ? user.id : session.userId);
+      expect(change.status).toBe(finished ? 400 : 200);
+      // The passkey was still being verified, or was already.
+      if (!finished) expect([400, 404]).toContain(signUp.status);
     }
   });
 });
