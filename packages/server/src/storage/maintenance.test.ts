@@ -1,5 +1,7 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { sql } from 'kysely';
 import { expect, it } from 'vitest';
-import { describeStored, type TestDatabase } from '../../test/databases.ts';
+import { describeStored, makeSchema, postgres, type TestDatabase } from '../../test/databases.ts';
 import { TestServer } from '../../test/server.ts';
 import { openStorage, type Storage } from './database.ts';
 
@@ -127,3 +129,38 @@ describeStored('Clean-up', (make) => {
     await server[Symbol.asyncDispose]();
   });
 });
+
+it('keeps an unfinished sign-up that the back end takes over while the clean-up waits for it (PostgreSQL)', async () => {
+  const { location, drop } = await makeSchema(postgres());
+  await using server = await TestServer.start(async () => ({ location, drop }));
+  const storage = await openStorage(location);
+  const identifiers = ['left@example.com', 'invited@example.com'];
+  for (const identifier of identifiers) await server.auth('POST', '/users', { identifier });
+  server.advance(31 * day);
+  let cleaned = Promise.resolve<unknown>(undefined);
+  await storage.db.transaction().execute(async (trx) => {
+    const changed = trx
+      .updateTable('users')
+      .set({ origin: 'back_end' })
+      .where('email', '=', 'invited@example.com');
+    await changed.execute();
+    cleaned = server.server.runScheduled();
+    await waitForLock(storage);
+  });
+  await cleaned;
+  const left = await storage.db.selectFrom('users').select('email').execute();
+  expect(left).toEqual([{ email: 'invited@example.com' }]);
+  await storage.close();
+});
+
+/** Waits until a statement on the users waits for another transaction. */
+async function waitForLock({ db }: Storage): Promise<void> {
+  for (;;) {
+    const waiting = await sql`select 1 from pg_stat_activity
+      where wait_event_type = 'Lock' and datname = current_database() and query like 'delete from "users"%'`.execute(
+      db,
+    );
+    if (waiting.rows.length > 0) return;
+    await delay(20);
+  }
+}

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { type Kysely, sql } from 'kysely';
+import { type Expression, type ExpressionBuilder, type Kysely, type SqlBool, sql } from 'kysely';
 import { bindSecret } from './binding.ts';
 import type { Queries, Storage } from './database.ts';
 import type { Schema } from './schema.ts';
@@ -104,8 +104,12 @@ export async function deleteUnfinishedSignups(
   for (const { id } of apps) {
     const deleteBatch = () =>
       db.transaction().execute(async (trx) => {
-        const unfinished = unfinishedSignups(trx, id, now);
-        const deletion = trx.deleteFrom('users').where('app_id', '=', id).where('id', 'in', unfinished);
+        const deletion = trx
+          .deleteFrom('users')
+          .where('app_id', '=', id)
+          .where('id', 'in', unfinishedSignups(trx, id, now))
+          // PostgreSQL checks only these again if it had to wait for somebody who changed the user.
+          .where((user) => isUnfinished(user, now));
         const deleted = await deletion.executeTakeFirst();
         const users = Number(deleted.numDeletedRows);
         if (users > 0) await note(trx, id, users);
@@ -116,8 +120,23 @@ export async function deleteUnfinishedSignups(
   return count;
 }
 
-function unfinishedSignups(queries: Queries, appId: string, now: number) {
+function isUnfinished(user: ExpressionBuilder<Schema, 'users'>, now: number): Expression<SqlBool> {
   const until = now - signupLifetime;
+  return user.and([
+    user('status', '=', 'pending'),
+    user('created_at', '<=', until),
+    user('updated_at', '<=', until),
+    user('origin', '=', 'signup'),
+    user('login_count', '=', 0),
+    user('external_id', '=', ''),
+    user('email_verified', '=', 0),
+    user('phone_verified', '=', 0),
+    user('email_proven_at', 'is', null),
+    user('phone_proven_at', 'is', null),
+  ]);
+}
+
+function unfinishedSignups(queries: Queries, appId: string, now: number) {
   const without = (['devices', 'sessions', 'codes', 'links', 'handshakes'] as const).map((table) => {
     const rows = (queries as unknown as AnyTable).selectFrom(table).select('user_id');
     const own = rows
@@ -130,16 +149,7 @@ function unfinishedSignups(queries: Queries, appId: string, now: number) {
     .selectFrom('users')
     .select('id')
     .where('app_id', '=', appId)
-    .where('status', '=', 'pending')
-    .where('created_at', '<=', until)
-    .where('updated_at', '<=', until)
-    .where('origin', '=', 'signup')
-    .where('login_count', '=', 0)
-    .where('external_id', '=', '')
-    .where('email_verified', '=', 0)
-    .where('phone_verified', '=', 0)
-    .where('email_proven_at', 'is', null)
-    .where('phone_proven_at', 'is', null)
+    .where((user) => isUnfinished(user, now))
     .where((where) => where.and(without.map((rows) => where.not(where.exists(rows)))))
     .limit(batchSize);
 }
