@@ -95,6 +95,30 @@ describeStored('Attacks on sessions', (make) => {
     });
   });
 
+  it.each([
+    ['a month', 30 * day, 403],
+    ['a minute', 60, 200],
+  ])(
+    '3: a login dated by a clock that was %s ahead is recent only if that is little',
+    async (_, ahead, status) => {
+      await using server = await TestServer.start(make);
+      server.advance(ahead);
+      const { refreshToken } = await server.signIn(ada);
+      server.advance(-ahead);
+      const { auth_result } = (await refresh(server, refreshToken)).body;
+      const start = await server.auth(
+        'POST',
+        '/currentuser/devices/start',
+        {},
+        { token: auth_result.auth_token },
+      );
+      expect(start.status).toBe(status);
+      expect(
+        (await server.auth('GET', '/currentuser', undefined, { token: auth_result.auth_token })).status,
+      ).toBe(200);
+    },
+  );
+
   it('4: a change of address that was asked for is void once all sessions are ended', async () => {
     await using server = await TestServer.start(make);
     const [user, other] = [await server.signIn(ada), await server.signIn('bob@example.com')];
