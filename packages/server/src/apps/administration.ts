@@ -137,7 +137,13 @@ export function createAdministration(service: Service, importUsers: ImportUsers)
     },
     async update(appId, settings) {
       const changed = await db.transaction().execute(async (trx) => {
-        const row = await trx.selectFrom('apps').selectAll().where('id', '=', appId).executeTakeFirst();
+        // Locks the row, because a concurrent change would otherwise be lost.
+        const row = await trx
+          .updateTable('apps')
+          .set((app) => ({ updated_at: app.ref('updated_at') }))
+          .where('id', '=', appId)
+          .returningAll()
+          .executeTakeFirst();
         if (!row) throw new AppNotFoundError();
         const before = readSettings(row.settings);
         const settled = changeSettings(before, settings);

@@ -244,4 +244,23 @@ describeDatabases('A stranger', (make) => {
     expect(await change({ color: 'blue', ...role })).toMatchObject({ status: 400 });
     expect(await change({ color: 'blue' })).toMatchObject({ status: 200 });
   });
+
+  it('is kept out by every setting, also if several are changed at once', async () => {
+    await using server = await TestServer.start(make);
+    for (let round = 0; round < 5; round++) {
+      const { apps } = server.server;
+      await apps.update(server.appId, { publicSignup: true, requireIdentifierVerification: false });
+      await Promise.all([
+        apps.update(server.appId, { publicSignup: false }),
+        apps.update(server.appId, { requireIdentifierVerification: true }),
+        apps.update(server.appId, { name: `Round ${round}` }),
+      ]);
+      expect(await apps.get(server.appId)).toMatchObject({
+        publicSignup: false,
+        requireIdentifierVerification: true,
+        name: `Round ${round}`,
+      });
+    }
+    expect((await server.auth('POST', '/users', { identifier: ada })).status).toBe(403);
+  });
 });
