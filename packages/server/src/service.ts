@@ -129,6 +129,12 @@ export interface Client {
   readonly actor?: Actor;
 }
 
+/**
+ * How far ahead other clocks may be, in milliseconds. Codes, links and ceremonies from later than that were made while a
+ * clock was wrong. They are void, because they would be valid for too long.
+ */
+export const clockSkew = 300_000;
+
 /** The server, when it acts by itself. */
 export const itself = { ip: undefined, userAgent: '', actor: { kind: 'server' } } as const satisfies Client;
 

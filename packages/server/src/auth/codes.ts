@@ -10,7 +10,7 @@ import { requireMethod, requireSignup } from '../logins/signup.ts';
 import { countLoginMessage, countSent, isSpared } from '../messages/allowance.ts';
 import { post } from '../messages/messages.ts';
 import { readCode } from '../pages/client/login-typing.js';
-import type { App, Client, Service } from '../service.ts';
+import { type App, type Client, clockSkew, type Service } from '../service.ts';
 import type { Queries } from '../storage/database.ts';
 import type { CodeRow, LoginAction } from '../storage/schema.ts';
 import { randomCode, randomText } from '../storage/secrets.ts';
@@ -123,12 +123,14 @@ function notValid(): WireError {
 
 /** Counts a try before the code is compared, outside a transaction, so that nothing rolls it back. */
 async function countTry(service: Service, app: App, id: string): Promise<CodeRow | undefined> {
+  const now = service.clock();
   return service.db
     .updateTable('codes')
     .set((eb) => ({ attempts: eb('attempts', '+', 1) }))
     .where('id_hash', '=', id)
     .where('app_id', '=', app.id)
-    .where('expires_at', '>', service.clock())
+    .where('expires_at', '>', now)
+    .where('created_at', '<=', now + clockSkew)
     .returningAll()
     .executeTakeFirst();
 }

@@ -96,6 +96,50 @@ describeDatabases('Attacks on limits', (make) => {
     for (const status of [401, 401, 429]) expect((await refresh()).status).toBe(status);
   });
 
+  it.each([
+    ['a month', 30 * 86_400, [400, 404, 404, 401, 400]],
+    ['a minute', 60, [200, 200, 200, 200, 201]],
+  ])(
+    'takes what was sent by a clock that was %s ahead only if that is little',
+    async (_, ahead, statuses) => {
+      await using server = await TestServer.start(make);
+      const device = server.authenticator();
+      await device.register('hopper@example.com');
+      await server.signIn('ada@example.com');
+      server.advance(ahead);
+      const { otpId, code } = await server.sendCode('ada@example.com');
+      const link = await server.createLink('bob@example.com');
+      await server.auth('POST', '/register/magic-link', { identifier: 'eve@example.com' });
+      const url = new URL(server.messages.at(-1)?.url ?? '');
+      const login = (await server.auth('POST', '/login/webauthn/start', {})).body.handshake;
+      const identifier = 'grace@example.com';
+      const signUp = (await server.auth('POST', '/register/webauthn/start', { identifier })).body;
+      server.advance(-ahead);
+      const publicKey = signUp.handshake.challenge.publicKey;
+      const answers = [
+        await server.auth('POST', '/otp/activate', { otp_id: otpId, otp: code }),
+        await server.auth('PATCH', '/magic-link/activate', { magic_link: link.secret }),
+        await server.auth('PATCH', '/magic-link/activate', {
+          magic_link: url.searchParams.get('psg_magic_link'),
+        }),
+        await server.auth('POST', '/login/webauthn/finish', {
+          handshake_id: login.id,
+          handshake_response: await device.get(login.challenge.publicKey),
+        }),
+        await server.auth('POST', '/register/webauthn/finish', {
+          user_id: signUp.user.id,
+          handshake_id: signUp.handshake.id,
+          handshake_response: await server.authenticator().create(publicKey),
+        }),
+      ];
+      expect(answers.map(({ status }) => status)).toEqual(statuses);
+      // The next code is good.
+      const next = await server.sendCode('ada@example.com');
+      const activate = { otp_id: next.otpId, otp: next.code };
+      expect((await server.auth('POST', '/otp/activate', activate)).status).toBe(200);
+    },
+  );
+
   it('finds one good code among six that are asked for at once', async () => {
     await using server = await start({ rateLimits: false });
     await server.signIn(ada);

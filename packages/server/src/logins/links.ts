@@ -2,7 +2,7 @@ import type { Removed } from '../delivery/delivery.ts';
 import { WireError } from '../errors.ts';
 import { record } from '../events/record.ts';
 import { notify } from '../messages/notices.ts';
-import type { App, Client, Service } from '../service.ts';
+import { type App, type Client, clockSkew, type Service } from '../service.ts';
 import { isPath } from '../settings.ts';
 import type { Queries } from '../storage/database.ts';
 import type { CodeRow, LinkRow, SessionRow, UserRow } from '../storage/schema.ts';
@@ -258,6 +258,7 @@ async function takeLink(service: Service, trx: Queries, link: LinkRow, use: Use)
     .where('id_hash', '=', link.id_hash)
     .where(use, 'is', null)
     .where('expires_at', '>', now)
+    .where('created_at', '<=', now + clockSkew)
     .returning('id_hash')
     .executeTakeFirst();
   if (!user || !taken) throw new WireError('magic_link_not_found');

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { sql } from 'kysely';
-import { type App, rpIdOf, type Service } from '../service.ts';
+import { type App, clockSkew, rpIdOf, type Service } from '../service.ts';
 import type { Queries } from '../storage/database.ts';
 import type { Ceremony, DeviceRow, HandshakeRow, UserRow } from '../storage/schema.ts';
 import { randomText } from '../storage/secrets.ts';
@@ -96,7 +96,15 @@ export async function startLogin(
   );
 }
 
-const take = prepare((db, { idHash, appId, now }: { idHash: string; appId: string; now: number }) =>
+interface TakeValues {
+  idHash: string;
+  appId: string;
+  now: number;
+  /** Time at which a handshake that begins now expires, with the skew of clocks. */
+  latest: number;
+}
+
+const take = prepare((db, { idHash, appId, now, latest }: TakeValues) =>
   db
     .updateTable('handshakes')
     // With a negative time, it counts as expired. The row is deleted when it would have expired.
@@ -104,6 +112,7 @@ const take = prepare((db, { idHash, appId, now }: { idHash: string; appId: strin
     .where('id_hash', '=', idHash)
     .where('app_id', '=', appId)
     .where('expires_at', '>', now)
+    .where('expires_at', '<=', latest)
     .returningAll(),
 );
 
@@ -113,7 +122,9 @@ const take = prepare((db, { idHash, appId, now }: { idHash: string; appId: strin
  * another app.
  */
 export function handshakeTake(service: Service, app: App, id: string): Statement<HandshakeRow> {
-  return take({ idHash: service.secrets.hash('handshake', id), appId: app.id, now: service.clock() });
+  const now = service.clock();
+  const latest = now + lifetime + clockSkew;
+  return take({ idHash: service.secrets.hash('handshake', id), appId: app.id, now, latest });
 }
 
 /**
