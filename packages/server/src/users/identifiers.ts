@@ -34,7 +34,8 @@ export function readEmail(text: string): string | undefined {
   return right && Buffer.byteLength(email) <= 254 ? email : undefined;
 }
 
-const localForm = /^(?!\+)[^\s@"(),:;<>[\\\]]{1,64}$/u;
+/** DI: variation selectors, fillers and other characters that are not shown. U+2800 looks like a space. */
+const localForm = /^(?!\+)[^\s@"(),:;<>[\\\]\p{DI}\u2800]{1,64}$/u;
 const domainForm = /^(?:[a-z\d](?:[a-z\d-]{0,61}[a-z\d])?\.)+[a-z](?:[a-z\d-]{0,61}[a-z\d])$/;
 
 /** ITU-T E.164 §6: a plus and at most fifteen digits. */
