@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Delivery } from './delivery/delivery.ts';
 import { type Endpoint, members, readEndpoint } from './delivery/signed.ts';
 import { type NewApp, type ResolvedApp, readNewApp } from './settings.ts';
-import { isEncoded, isLocation } from './storage/location.ts';
+import { isEncoded, isLocation, isSchemaInOptions } from './storage/location.ts';
 import { isRecord, OptionError, parseStrict, strict } from './strict.ts';
 import { isSecureUrl } from './urls.ts';
 
@@ -87,6 +87,8 @@ const databaseRule =
 const daysRule = 'must be a whole number of days, 1 to 3650';
 const encodedRule =
   'must be a valid postgres:// URL: percent-encode special characters of the user and the password, for example # as %23, % as %25, @ as %40 and / as %2F';
+const schemaRule =
+  'must choose the schema by ?options=-csearch_path%3Dname, not by a parameter of its own, which PostgreSQL ignores';
 
 export const options = strict({
   /**
@@ -100,7 +102,8 @@ export const options = strict({
   database: z
     .string(databaseRule)
     .refine(isLocation, { error: databaseRule, abort: true })
-    .refine(isEncoded, encodedRule)
+    .refine(isEncoded, { error: encodedRule, abort: true })
+    .refine(isSchemaInOptions, schemaRule)
     .default('.passage/passage.db'),
   /** App to create if the database has none. Default is an app whose `authOrigin` is the origin of `baseUrl`. */
   app: z.custom<NewApp>(isRecord, 'must be an object').optional(),

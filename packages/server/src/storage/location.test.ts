@@ -18,6 +18,7 @@ it.each([
   'postgres://passage:secret@/passage?host=/var/run/postgresql',
   'postgres://passage:p%23s%25s%40@localhost/passage?options=-csearch_path%3Dauth',
   "postgres://passage:it's@localhost/passage",
+  'postgres://passage@localhost/schema?application_name=schema',
 ])('takes the database %s', (database) => {
   expect(resolve(database).database).toBe(database);
 });
@@ -28,5 +29,14 @@ it.each(['p#ss', 'p%ss', 'p/ss', '12#34', '12?34', '12/34@'])(
     const start = () => resolve(`postgres://passage:${password}@localhost/passage`);
     expect(start).toThrow('"database" option must be a valid postgres:// URL: percent-encode');
     expect(start).not.toThrow(password);
+  },
+);
+
+it.each(['schema', 'currentSchema', 'search_path', 'SearchPath'])(
+  'refuses to choose the schema by the parameter %s, which the driver ignores',
+  (name) => {
+    expect(() => resolve(`postgres://localhost/passage?sslmode=disable&${name}=auth`)).toThrow(
+      '"database" option must choose the schema by ?options=-csearch_path%3Dname',
+    );
   },
 );

@@ -25,6 +25,13 @@ export function isEncoded(location: string): boolean {
   }
 }
 
+/** Whether a PostgreSQL URL chooses no schema by a parameter of another driver. This one would ignore it, and use the default schema. */
+export function isSchemaInOptions(location: string): boolean {
+  if (!isPostgres(location)) return true;
+  const names = [...parsePostgres(location).searchParams.keys()];
+  return !names.some((name) => /^(schema|current_?schema|search_?path)$/i.test(name));
+}
+
 /**
  * The driver takes URLs with a user and no host, which is then a parameter; `URL` does not.
  *
