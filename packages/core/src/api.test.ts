@@ -242,6 +242,31 @@ describe('a call of the Management API', () => {
     await expect(passage.user.get('user1')).resolves.toMatchObject({ id: 'user1' });
   });
 
+  it('does not make Node warn of leaking listeners while one of many calls is slow', async () => {
+    await using issuer = await Issuer.start();
+    const answer = () => Response.json({ user: { id: 'user1' } });
+    let end = (_answer: Response) => {};
+    const slow = new Promise<Response>((resolve) => {
+      end = resolve;
+    });
+    let calls = 0;
+    const fetch = (input: string | URL | Request, init?: RequestInit) => {
+      // What Node's fetch does with the signal.
+      new Request(input, init);
+      return calls++ === 0 ? slow : Promise.resolve(answer());
+    };
+    const passage = issuer.passage({ fetch, timeout: 9_000 });
+    const warnings: Error[] = [];
+    const collect = (warning: Error) => warnings.push(warning);
+    process.on('warning', collect);
+    const first = passage.user.get('user1');
+    for (let turn = 0; turn < 1_600; turn += 1) await passage.user.get('user1');
+    end(answer());
+    await first;
+    process.off('warning', collect);
+    expect(warnings).toEqual([]);
+  });
+
   it.each<[string, Answer]>([
     ['an answer', () => {}],
     ['the end of a body', (_request, response) => response.writeHead(200).write('{"user":')],
