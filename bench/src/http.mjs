@@ -4,16 +4,24 @@ import { fork } from 'node:child_process';
 import { createPublicKey } from 'node:crypto';
 import { once } from 'node:events';
 import { startPassage } from '@passage-auth/testing';
-import { at, interleave, quantile, ratio } from './interleave.mjs';
+import { at, interleave, join, median, quantile, ratio } from './interleave.mjs';
 import { load } from './load.mjs';
 import { cell, goal, heading, progress, short, table } from './report.mjs';
 import { jwksUrl } from './verifiers.mjs';
 
+/** @import { Result } from './interleave.mjs' */
+
 const connections = 32;
-/** Requests of a connection in one round. */
-const requests = 100;
-/** Fresh tokens come back after ten rounds, when every cache has forgotten them. */
+/** Seconds. */
+const roundLength = 0.25;
+/** Most fresh tokens of a connection in one round. They come back after ten rounds, when every cache has forgotten them. */
+const sliceSize = 100;
 const slices = 10;
+/** Processes of each app, one after the other: two of the same app can differ by a tenth. */
+const processes = 3;
+const rounds = 9;
+/** Seconds. */
+const warmUp = 2;
 
 /** The apps of a framework; the first is the bare one that the others are compared with. */
 const frameworks = {
@@ -46,79 +54,109 @@ export async function http() {
   for (let index = 0; index < connections; index += 1) {
     sessions.push(await server.signIn(await server.createUser()));
   }
-  const count = connections * requests * slices;
+  const count = connections * sliceSize * slices;
   progress(`signing ${count} tokens\n`);
   const fresh = Array.from({ length: count }, (_, index) =>
     server.signToken({ sub: sessions[index % connections]?.userId }),
   );
-  for (const [framework, names] of Object.entries(frameworks)) {
-    const apps = await Promise.all(names.map((name) => start(name, env)));
-    try {
-      await compare(
-        /** @type {keyof typeof frameworks} */ (framework),
-        apps,
-        sessions.map(({ token }) => token),
-        fresh,
-      );
-    } finally {
-      for (const { child } of apps) child.kill();
-    }
+  const tokens = sessions.map(({ token }) => token);
+  for (const framework of /** @type {(keyof typeof frameworks)[]} */ (Object.keys(frameworks))) {
+    await compare(framework, env, tokens, fresh);
   }
   await server.close();
 }
 
 /**
  * @param {keyof typeof frameworks} framework
- * @param {App[]} apps
+ * @param {NodeJS.ProcessEnv} env Of the apps.
  * @param {string[]} tokens One for each connection.
  * @param {string[]} fresh
  */
-async function compare(framework, apps, tokens, fresh) {
-  let round = 0;
-  /** @param {App[]} of @param {(connection: number) => string[]} tokensOf */
-  const contestants = (of, tokensOf) =>
-    Object.fromEntries(of.map((app) => [app.name, () => ask(app, tokensOf)]));
-  progress(`${framework}, repeated tokens`);
-  const repeated = await interleave(
-    contestants(apps, (connection) => [tokens[connection] ?? '']),
-    30,
-  );
-  const details = apps.map(({ p99, cpu }) => [p99, cpu].map((values) => quantile(values.splice(0), 0.5)));
-  progress(`${framework}, fresh tokens`);
-  const verifying = apps.filter(({ name }, index) => index > 0 && !/user|header read/.test(name));
-  const anew = await interleave(
-    contestants([/** @type {App} */ (apps[0]), ...verifying], (connection) => {
-      const slice = (Math.floor(round++ / connections / (verifying.length + 1)) % slices) * requests;
-      const begin = connection * requests * slices + slice;
-      return fresh.slice(begin, begin + requests);
-    }),
-    20,
-  );
-
-  const [bare, own, user] = apps.map(({ name }) => repeated[name]);
-  if (!bare || !own || !user) throw new Error('Not measured');
+async function compare(framework, env, tokens, fresh) {
+  const names = frameworks[framework];
+  /** @type {Awaited<ReturnType<typeof measure>>[]} */
+  const runs = [];
+  for (let set = 0; set < processes; set += 1) {
+    const apps = await Promise.all(names.map((name) => start(name, env)));
+    try {
+      runs.push(await measure(framework, apps, tokens, fresh));
+    } finally {
+      for (const { child } of apps) child.kill();
+    }
+  }
+  const repeated = join(runs.map((run) => run.repeated));
+  const anew = join(runs.map((run) => run.anew));
+  const [bareName = '', ownName = '', userName = ''] = names;
+  const bare = at(repeated, bareName);
   heading(`${framework}: requests/s with ${connections} connections`);
   table(
     ['', 'repeated token', 'share', 'p99, ms', 'CPU of the app, µs', 'fresh token', 'share'],
-    apps.map(({ name }, index) => {
-      const [p99 = 0, cpu = 0] = details[index] ?? [];
-      const [one, other] = [repeated[name] ?? bare, anew[name]];
-      const first = anew[apps[0]?.name ?? ''] ?? bare;
+    names.map((name) => {
+      const [one, other] = [at(repeated, name), anew[name]];
+      const beside = runs.map((run) => at(run.beside, name));
       return [
         name,
         cell(one),
         short(ratio(one, bare)),
-        short(p99),
-        short(cpu),
-        ...(other ? [cell(other), short(ratio(other, first))] : ['', '']),
+        ...medians(beside).map(short),
+        ...(other ? [cell(other), short(ratio(other, at(anew, bareName)))] : ['', '']),
       ];
     }),
   );
+  const [own, user] = [at(repeated, ownName), at(repeated, userName)];
   goal(`${framework}, repeated tokens, share of the bare framework`, ratio(own, bare), '≥', goals[framework]);
   goal(`${framework}, user from the cache, share of that without a user`, ratio(user, own), '≥', 0.98);
-  const peers = verifying.slice(1).map(({ name }) => at(anew, name));
-  const shares = peers.map((peer) => ratio(at(anew, verifying[0]?.name ?? ''), peer));
+  const [verifying, ...peers] = Object.values(anew).slice(1);
+  const shares = peers.map((peer) => ratio(/** @type {Result} */ (verifying), peer));
   goal(`${framework}, fresh tokens, times as many as the fastest peer`, Math.min(...shares), '≥', 1);
+}
+
+/**
+ * Measures one process of each app.
+ *
+ * @param {string} framework
+ * @param {App[]} apps
+ * @param {string[]} tokens
+ * @param {string[]} fresh
+ */
+async function measure(framework, apps, tokens, fresh) {
+  /** @param {App[]} of @param {(app: App) => Promise<number>} run */
+  const contestants = (of, run) => Object.fromEntries(of.map((app) => [app.name, () => run(app)]));
+  progress(`${framework}, repeated tokens`);
+  const repeated = await interleave(
+    contestants(apps, (app) => ask(app, app.requests, (connection) => [tokens[connection] ?? ''])),
+    rounds,
+    warmUp,
+  );
+  const beside = Object.fromEntries(
+    apps.map(({ name, p99, cpu }) => [name, [p99, cpu].map((values) => median(at(repeated, name), values))]),
+  );
+
+  const verifying = apps.filter(({ name }, index) => index === 0 || !/user|header read/.test(name));
+  let turn = 0;
+  progress(`${framework}, fresh tokens`);
+  const anew = await interleave(
+    contestants(verifying, (app) => {
+      const slice = (Math.floor(turn++ / verifying.length) % slices) * sliceSize;
+      return ask(app, Math.min(app.requests, sliceSize), (connection) => {
+        const begin = connection * sliceSize * slices + slice;
+        return fresh.slice(begin, begin + sliceSize);
+      });
+    }),
+    rounds,
+    warmUp / 2,
+  );
+  return { repeated, anew, beside };
+}
+
+/** @param {number[][]} lists Of equal lengths. */
+function medians(lists) {
+  return (lists[0] ?? []).map((_, index) =>
+    quantile(
+      lists.map((list) => list[index] ?? Number.NaN),
+      0.5,
+    ),
+  );
 }
 
 /**
@@ -126,6 +164,7 @@ async function compare(framework, apps, tokens, fresh) {
  * @property {string} name
  * @property {number} port
  * @property {import('node:child_process').ChildProcess} child
+ * @property {number} requests What each connection sends in a round, so that all rounds take about as long.
  * @property {number[]} p99 Milliseconds, of each round.
  * @property {number[]} cpu Microseconds for a request, of each round.
  */
@@ -138,16 +177,17 @@ async function compare(framework, apps, tokens, fresh) {
 async function start(name, env) {
   const child = fork(new URL('app.mjs', import.meta.url), [name], { env });
   const [port] = await once(child, 'message');
-  return { name, port, child, p99: [], cpu: [] };
+  return { name, port, child, requests: 100, p99: [], cpu: [] };
 }
 
 /**
  * Requests per second.
  *
  * @param {App} app
+ * @param {number} requests What each connection sends.
  * @param {(connection: number) => string[]} tokensOf
  */
-async function ask(app, tokensOf) {
+async function ask(app, requests, tokensOf) {
   let connection = 0;
   const amount = connections * requests;
   const before = await cpuOf(app);
@@ -166,6 +206,7 @@ async function ask(app, tokensOf) {
   });
   app.p99.push(p99);
   app.cpu.push(((await cpuOf(app)) - before) / amount);
+  app.requests = Math.ceil((perSecond * roundLength) / connections);
   return perSecond;
 }
 

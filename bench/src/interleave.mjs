@@ -20,28 +20,52 @@
  */
 
 /**
- * Runs every contestant once a round, after one round that does not count. On a busy machine there are fewer rounds than asked
- * for: what takes too long ends after 20 seconds, but never before the fifth.
+ * Runs every contestant once a round. The first rounds do not count: at least one, and as many as take `warmUp` seconds for each
+ * contestant, because V8 compiles the code of a server during its first thousands of requests. On a busy machine there are fewer
+ * rounds than asked for: what takes too long ends after 20 seconds, but never before the fifth.
  *
  * @template {string} Name
  * @param {Record<Name, () => number | Promise<number>>} contestants
  * @param {number} rounds
+ * @param {number} [warmUp] Default is 0, for contestants that are a new process each time.
  * @returns {Promise<Record<Name, Result>>}
  */
-export async function interleave(contestants, rounds) {
+export async function interleave(contestants, rounds, warmUp = 0) {
   const entries = /** @type {[Name, () => number | Promise<number>][]} */ (Object.entries(contestants));
+  const warm = performance.now() + warmUp * 1000 * entries.length;
+  do {
+    for (const [, run] of entries) await run();
+  } while (performance.now() < warm);
   const values = new Map(entries.map(([name]) => [name, /** @type {number[]} */ ([])]));
   const deadline = performance.now() + 20_000;
-  for (let round = 0; round <= rounds && (round <= 5 || performance.now() < deadline); round += 1) {
-    for (const [name, run] of entries) {
-      const value = await run();
-      if (round > 0) values.get(name)?.push(value);
-    }
+  for (let round = 0; round < rounds && (round < 5 || performance.now() < deadline); round += 1) {
+    for (const [name, run] of entries) values.get(name)?.push(await run());
     process.stderr.write('.');
   }
   process.stderr.write('\n');
-  const results = entries.map(([name]) => [name, summarize(name, values.get(name) ?? [])]);
-  return Object.fromEntries(results);
+  return summarizeAll(values);
+}
+
+/**
+ * Results of several runs as one, for instance of several processes of each contestant.
+ *
+ * @template {string} Name
+ * @param {readonly Record<Name, Result>[]} runs
+ * @returns {Record<Name, Result>}
+ */
+export function join(runs) {
+  const names = /** @type {Name[]} */ (Object.keys(runs[0] ?? {}));
+  return summarizeAll(new Map(names.map((name) => [name, runs.flatMap((run) => run[name].values)])));
+}
+
+/**
+ * The median of what a contestant measured beside its result, in the rounds that count.
+ *
+ * @param {Result} result
+ * @param {readonly number[]} beside Of all rounds.
+ */
+export function median({ values }, beside) {
+  return quantile(beside.slice(-values.length), 0.5);
 }
 
 /**
@@ -67,6 +91,16 @@ export async function time(count, work) {
   const start = performance.now();
   await work();
   return ((performance.now() - start) * 1000) / count;
+}
+
+/**
+ * @template {string} Name
+ * @param {Map<Name, number[]>} values
+ * @returns {Record<Name, Result>}
+ */
+function summarizeAll(values) {
+  const results = [...values].map(([name, list]) => [name, summarize(name, list)]);
+  return Object.fromEntries(results);
 }
 
 /**

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { VirtualAuthenticator } from '@passage-auth/testing';
 import { Agent, request } from 'undici';
-import { at, interleave, mapValues, quantile, ratio } from './interleave.mjs';
+import { at, interleave, mapValues, median, quantile, ratio } from './interleave.mjs';
 import { load } from './load.mjs';
 import { withSchema } from './postgres.mjs';
 import { canLimit, limitCpu } from './quota.mjs';
@@ -49,6 +49,9 @@ export async function server() {
   await withSchema(url, twoProcesses);
 }
 
+/** Seconds until a server has compiled its code: two to three thousand logins. */
+const warmUp = 6;
+
 /** Part of a core that each of two processes gets: load generator and database need more than the rest of one. */
 const coreShare = 0.2;
 
@@ -62,17 +65,17 @@ async function twoProcesses(database) {
   if (!canLimit)
     return console.log('Two processes are not measured: that needs root and control groups of version 1.');
   const services = [await startService(database), await startService(database)];
-  const ends = services.map(({ pid }) => limitCpu(pid, coreShare));
   const people = await register(/** @type {Service} */ (services[0]), 48);
   const cpu = { logins: [], users: [] };
   progress('PostgreSQL: two processes');
-  const logins = await interleave(
-    {
-      '1 process': () => loginRate({ services: services.slice(0, 1), people, cpu }),
-      '2 processes': () => loginRate({ services, people, cpu }),
-    },
-    9,
-  );
+  const contestants = {
+    '1 process': () => loginRate({ services: services.slice(0, 1), people, cpu }, 6),
+    '2 processes': () => loginRate({ services, people, cpu }, 6),
+  };
+  // With a part of a core, compiling would take minutes.
+  await interleave(contestants, 0, warmUp);
+  const ends = services.map(({ pid }) => limitCpu(pid, coreShare));
+  const logins = await interleave(contestants, 9);
   for (const service of services) await service.stop();
   for (const end of ends) end();
   const [one, two] = [at(logins, '1 process'), at(logins, '2 processes')];
@@ -113,11 +116,13 @@ async function measureDatabase(kind, database, databaseBefore, seed) {
   const logins = await interleave(
     mapValues(contestants, (one) => () => loginRate(one)),
     9,
+    warmUp,
   );
   progress(`${kind}: users`);
   const users = await interleave(
     mapValues(contestants, (one) => () => getRate(one)),
     9,
+    warmUp,
   );
   table(
     [
@@ -133,10 +138,10 @@ async function measureDatabase(kind, database, databaseBefore, seed) {
       name,
       cell(at(logins, name)),
       short(ratio(at(logins, name), at(logins, '1 process'))),
-      short(quantile(cpu.logins, 0.5)),
+      short(median(at(logins, name), cpu.logins)),
       cell(at(users, name)),
       short(ratio(at(users, name), at(users, '1 process'))),
-      short(quantile(cpu.users, 0.5) * 1000),
+      short(median(at(users, name), cpu.users) * 1000),
     ]),
   );
   if (baseline) {
@@ -201,6 +206,7 @@ async function livez(contestants) {
       return perSecond;
     }),
     15,
+    2,
   );
   peer.kill();
   const base = at(results, '@hono/node-server');
@@ -211,7 +217,7 @@ async function livez(contestants) {
       result.name,
       cell(result),
       short(ratio(result, base)),
-      short(quantile(servers[result.name]?.each ?? [], 0.5)),
+      short(median(result, servers[result.name]?.each ?? [])),
     ]),
   );
   goal('`GET /livez`, share of @hono/node-server', ratio(at(results, '1 process'), base), '≥', 0.9);
@@ -245,12 +251,12 @@ async function register(service, count = 16) {
 }
 
 /**
- * Whole logins, all people at once, a few each.
+ * Whole logins, all people at once.
  *
  * @param {Contestant} contestant
+ * @param {number} [each] Logins of each person.
  */
-async function loginRate({ services, people, cpu }) {
-  const each = 6;
+async function loginRate({ services, people, cpu }, each = 20) {
   const count = people.length * each;
   const before = cpuOfAll(services);
   const begin = performance.now();
@@ -274,7 +280,7 @@ async function loginRate({ services, people, cpu }) {
 
 /** @param {Contestant} contestant */
 async function getRate({ services, people, cpu }) {
-  const amount = 1000;
+  const amount = 3000;
   const before = cpuOfAll(services);
   const rates = await Promise.all(
     services.map(({ url }) =>

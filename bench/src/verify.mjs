@@ -56,9 +56,9 @@ async function freshTokens(options, tokens, peers) {
     ...mapValues(peers, (verify) => () => time(count, () => verifyAll(verify, fresh, inFlight))),
   });
   progress('fresh tokens, one at a time');
-  const single = await interleave(contestants(1), 25);
+  const single = await interleave(contestants(1), 25, 0.5);
   progress('fresh tokens, 32 in flight');
-  const many = await interleave(contestants(32), 25);
+  const many = await interleave(contestants(32), 25, 0.5);
 
   heading('A fresh token, µs');
   table(
@@ -115,6 +115,7 @@ async function repeatedTokens(options, tokens, jwks, peers) {
         ),
       },
       25,
+      0.5,
     );
     rows.push({ label: `${hot} hot, ${inFlight} in flight`, results });
   }
@@ -150,6 +151,7 @@ async function badTokens(options, gallery, peers) {
     const results = await interleave(
       mapValues(verifiers, (verify) => () => refuse(verify, token)),
       9,
+      0.1,
     );
     rows.push({ name, reason, results });
   }
