@@ -131,6 +131,35 @@ describeDatabases('Auth API', (make) => {
     expect((await server.auth('DELETE', path, undefined, { token: later.token })).status).toBe(404);
   });
 
+  it('keeps the last passkey of a user whom nothing else could log in', async () => {
+    const off = { enabled: false };
+    await using server = await TestServer.start(make, {
+      app: { authMethods: { otp: off, magicLink: off } },
+    });
+    const { id, token } = await server.register('ada@example.com');
+    const passkeys = async (): Promise<{ id: string }[]> =>
+      (await server.auth('GET', '/currentuser/devices', undefined, { token })).body.devices;
+    const remove = (passkey: string) =>
+      server.auth('DELETE', `/currentuser/devices/${passkey}`, undefined, { token });
+    const [first] = await passkeys();
+    expect(await remove(first?.id ?? '')).toMatchObject({
+      status: 403,
+      body: {
+        code: 'operation_not_allowed',
+        error: 'Add another passkey first: this is the only way to log in',
+      },
+    });
+    expect(await passkeys()).toEqual([first]);
+    expect((await remove('unknown')).status).toBe(404);
+
+    const { body } = await server.auth('POST', '/currentuser/devices/start', {}, { token });
+    const handshake_response = await server.authenticator().create(body.handshake.challenge.publicKey);
+    const answer = { user_id: id, handshake_id: body.handshake.id, handshake_response };
+    expect((await server.auth('POST', '/currentuser/devices/finish', answer, { token })).status).toBe(201);
+    const answers = await Promise.all((await passkeys()).map((passkey) => remove(passkey.id)));
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
+  });
+
   it('has no social accounts, and says what it does not offer', async () => {
     await using server = await TestServer.start(make);
     const { token } = await server.signIn(ada);

@@ -14,6 +14,8 @@ import {
 import { requireLiveSession } from '../logins/sessions.ts';
 import { requireMethod } from '../logins/signup.ts';
 import { notify } from '../messages/notices.ts';
+import type { App } from '../service.ts';
+import type { Queries } from '../storage/database.ts';
 import { changedFields, mergeMetadata, noteOpenFields } from '../users/metadata.ts';
 import { listDevices, lockUser } from '../users/users.ts';
 import { currentUserView, deviceView, publicUserView } from '../users/views.ts';
@@ -153,6 +155,7 @@ export const currentUserRoutes: Route[] = [
         await requireLiveSession(service, trx, app, userId, session.id);
         const deleted = await deleteDevice(trx, app, userId, params.device_id ?? '');
         if (!deleted) throw new WireError('user_not_found', 'Device not found');
+        await requireWayToLogIn(trx, app, userId);
         const change = { appId: app.id, userId, client, details: { passkey: params.device_id } };
         await record(service, trx, { type: 'webauthn.deleted', ...change });
       });
@@ -232,3 +235,11 @@ export const currentUserRoutes: Route[] = [
     },
   ),
 ];
+
+/** @throws {@link WireError} `operation_not_allowed` if only a passkey could log the user in, and none is left */
+async function requireWayToLogIn(trx: Queries, app: App, userId: string): Promise<void> {
+  const { passkeys, otp, magicLink } = app.settings.authMethods;
+  if (!passkeys.enabled || otp.enabled || magicLink.enabled) return;
+  if ((await listDevices(trx, app.id, userId)).length === 0)
+    throw new WireError('operation_not_allowed', 'Add another passkey first: this is the only way to log in');
+}
