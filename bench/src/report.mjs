@@ -37,7 +37,7 @@ export function goal(text, value, sign, limit) {
  */
 export function cell({ median, spread }) {
   if (Number.isNaN(median)) return 'accepted';
-  return `${short(median)} ±${Math.round(spread * 100)} %`;
+  return `${short(median)} ±${spread > 1 ? 'more than 100' : Math.round(spread * 100)} %`;
 }
 
 /**

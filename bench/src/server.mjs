@@ -54,10 +54,11 @@ const warmUp = 6;
 
 /** Part of a core that each of two processes gets: load generator and database need more than the rest of one. */
 const coreShare = 0.2;
+const peopleEach = 48;
 
 /**
  * Logins of one and of two processes on one database, with so little processor time for each that the cores never run out, and so
- * many people that neither process is ever without work.
+ * many people for each that it is never without work.
  *
  * @param {string} database
  */
@@ -65,21 +66,22 @@ async function twoProcesses(database) {
   if (!canLimit)
     return console.log('Two processes are not measured: that needs root and control groups of version 1.');
   const services = [await startService(database), await startService(database)];
-  const people = await register(/** @type {Service} */ (services[0]), 48);
+  const people = await register(/** @type {Service} */ (services[0]), 2 * peopleEach);
+  const half = people.slice(0, peopleEach);
   const cpu = { logins: [], users: [] };
   progress('PostgreSQL: two processes');
   const contestants = {
-    '1 process': () => loginRate({ services: services.slice(0, 1), people, cpu }, 6),
+    '1 process': () => loginRate({ services: services.slice(0, 1), people: half, cpu }, 6),
     '2 processes': () => loginRate({ services, people, cpu }, 6),
   };
   // With a part of a core, compiling would take minutes.
-  await interleave(contestants, 0, warmUp);
+  await interleave({ both: contestants['2 processes'] }, 0, 2 * warmUp);
   const ends = services.map(({ pid }) => limitCpu(pid, coreShare));
   const logins = await interleave(contestants, 9);
   for (const service of services) await service.stop();
   for (const end of ends) end();
   const [one, two] = [at(logins, '1 process'), at(logins, '2 processes')];
-  heading(`Processes on PostgreSQL, with ${coreShare} of a core each`);
+  heading(`Processes on PostgreSQL, with ${coreShare} of a core and ${peopleEach} people each`);
   table(
     ['', 'passkey logins/s', 'share'],
     [one, two].map((result) => [result.name, cell(result), short(ratio(result, one))]),
@@ -197,7 +199,7 @@ async function livez(contestants) {
     if (service) servers[name] = { url: service.url, cpu: service.cpu, each: [] };
   }
   progress('livez');
-  const amount = 5000;
+  const amount = 20_000;
   const results = await interleave(
     mapValues(servers, ({ url, cpu, each }) => async () => {
       const before = cpu();
@@ -319,7 +321,7 @@ async function listTimes({ url }, query) {
   return { median: quantile(times, 0.5), slowest: Math.max(...times), count };
 }
 
-const dispatcher = new Agent({ connections: 48 });
+const dispatcher = new Agent({ connections: peopleEach });
 
 /**
  * Not by `fetch`, which takes more of the cores that the servers need.
