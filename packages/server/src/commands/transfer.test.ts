@@ -98,6 +98,15 @@ describe.skipIf(!built)('users export and import (need a build)', () => {
       const partly = await of(1, 'users', 'import', next.appId, wrong);
       expect(partly.code).toBe(1);
       expect(partly.output).toMatch(/^1 users imported, 0 already existed\.\nLine 2: the email address/);
+
+      const withPasskey = lines.map((line) => JSON.parse(line)).find(({ passkeys }) => passkeys.length > 0);
+      writeFileSync(wrong, JSON.stringify({ ...withPasskey, id: 'n3', email: 'n3@example.com' }));
+      expect(await of(1, 'users', 'import', next.appId, wrong)).toEqual({
+        code: 1,
+        output:
+          '1 users imported, 0 already existed.\nLine 1: imported without a passkey that belongs to another user\n',
+      });
+      expect((await next.manage('GET', '/users/n3')).body.user.webauthn_devices).toEqual([]);
     }, 240_000);
   });
 });

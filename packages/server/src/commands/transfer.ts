@@ -122,13 +122,15 @@ async function writeFile(service: Service, app: App, records: AsyncIterable<File
       batch.map(({ arrival }) => arrival),
       tally,
     );
-    const { written, existing } = done;
+    const { written, existing, incomplete } = done;
     tally = done.tally;
     for (const { number, arrival } of batch) {
       const { id } = arrival.user;
       if (written.has(id)) result.imported += 1;
       else if (existing.has(id)) result.existing += 1;
       else result.conflicts.push(`Line ${number}: the email address or phone number belongs to another user`);
+      if (incomplete.has(id))
+        result.conflicts.push(`Line ${number}: imported without a passkey that belongs to another user`);
     }
     batches += 1;
     // At each doubling.

@@ -168,7 +168,8 @@ export function readArrival(service: Service, app: App, value: unknown): Arrival
  * Writes users and their passkeys in one transaction. Users whose ID exists are not changed, so that an interrupted import can be
  * repeated.
  *
- * @returns IDs written, IDs that existed, and the tally for the next call. Of all others, an address belongs to another user.
+ * @returns IDs written, IDs that existed, those of `written` whose passkeys were left out because another user has them, and the tally
+ * for the next call. Of all other IDs, an address belongs to another user.
  */
 export async function writeArrivals(
   service: Service,
@@ -189,13 +190,15 @@ export async function writeArrivals(
     const devices = arrivals
       .filter(({ user }) => written.has(user.id))
       .flatMap((one) => one.devices.map((device) => ({ ...device, app_id: app.id, user_id: one.user.id })));
+    const stored = new Set<string>();
     for (let start = 0; start < devices.length; start += batchSize) {
-      const page = devices.slice(start, start + batchSize);
-      await trx
+      const page = await trx
         .insertInto('devices')
-        .values(page)
+        .values(devices.slice(start, start + batchSize))
         .onConflict((conflict) => conflict.doNothing())
+        .returning('id')
         .execute();
+      for (const { id } of page) stored.add(id);
     }
     const missing = arrivals.flatMap(({ user }) => (written.has(user.id) ? [] : [user.id]));
     const known = missing.length
@@ -209,6 +212,7 @@ export async function writeArrivals(
     return {
       written,
       existing: new Set(known.map(({ id }) => id)),
+      incomplete: new Set(devices.filter(({ id }) => !stored.has(id)).map(({ user_id }) => user_id)),
       tally: await countImported(service, trx, app, tally, written.size),
     };
   });
