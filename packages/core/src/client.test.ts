@@ -85,6 +85,29 @@ describe('passage.user', () => {
     },
   );
 
+  it.each(['ada@münchen.example', 'Ada@MÜNCHEN.example', 'ada@xn--mnchen-3ya.example'])(
+    'finds a user by "%s", whose domain is not ASCII',
+    async (identifier) => {
+      await using server = await startPassage();
+      const { user } = new Passage(server.options);
+      const { id, email } = await user.create({ email: 'ada@münchen.example' });
+      expect(email).toBe('ada@xn--mnchen-3ya.example');
+      expect(await user.getByIdentifier(identifier)).toMatchObject({ id });
+    },
+  );
+
+  it.each(['#', '/', '?', ':', '%23', '\\'])(
+    'finds nobody by an address with "%s" in its domain',
+    async (sign) => {
+      await using server = await startPassage();
+      const { user } = new Passage(server.options);
+      await user.create({ email: 'ada@example.com' });
+      await expect(user.getByIdentifier(`ada@example.com${sign}corp.example`)).rejects.toMatchObject(
+        refusal(404, 'user_not_found'),
+      );
+    },
+  );
+
   it('deactivates and activates a user, and notices at once', async () => {
     await using server = await startPassage();
     const passage = new Passage(server.options);

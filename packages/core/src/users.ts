@@ -55,7 +55,7 @@ export class PassageUsers {
    */
   async getByIdentifier(identifier: string, options?: CallOptions): Promise<PassageUser> {
     requireText('identifier', identifier);
-    const wanted = identifier.trim().toLowerCase();
+    const wanted = storedForm(identifier);
     const { users } = await this.listPage({ identifier: wanted, limit: 1 }, options);
     const found = users.find(({ email, phone }) => email?.toLowerCase() === wanted || phone === wanted);
     // There is no such endpoint: the official SDKs make this answer themselves (docs/protocol.md §6.3).
@@ -140,6 +140,16 @@ export class PassageUsers {
     if (method === 'PATCH') this.#changed(userId);
     return user;
   }
+}
+
+/** An identifier as the server stores it: in lower case, the domain of an email address in ASCII (docs/protocol.md §1.5). */
+function storedForm(identifier: string): string {
+  const text = identifier.trim().toLowerCase().normalize('NFC');
+  const at = text.lastIndexOf('@') + 1;
+  const domain = text.slice(at);
+  // A URL may have more than a host, so `#`, `/`, `?`, `%` and `:` must not become one.
+  if (at === 0 || /[^\P{ASCII}a-z\d.-]/u.test(domain) || !URL.canParse(`http://${domain}`)) return text;
+  return text.slice(0, at) + new URL(`http://${domain}`).hostname;
 }
 
 function userPath(userId: string): string[] {

@@ -5,6 +5,7 @@ import { type RequestContext, type Route, route } from '../http/routes.ts';
 import { listedUser } from '../http/schemas.ts';
 import type { Service } from '../service.ts';
 import type { Schema } from '../storage/schema.ts';
+import { readEmail } from '../users/identifiers.ts';
 import { listedUserView } from '../users/views.ts';
 
 type Users = ExpressionBuilder<Schema, 'users'>;
@@ -25,7 +26,8 @@ const order: readonly Operator[] = ['eq', 'ne', 'gt', 'lt'];
 
 /** Filters: their operators, and how their values are read. */
 const filters = {
-  identifier: { operators: texts, read: (value: string) => value.toLowerCase() },
+  // As it is stored. A part of an address, for `like`, is not an address.
+  identifier: { operators: texts, read: (value: string) => readEmail(value) ?? value.toLowerCase() },
   id: { operators: texts, read: String },
   status: { operators: texts, read: String },
   login_count: { operators: order, read: readInteger },

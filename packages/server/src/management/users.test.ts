@@ -320,6 +320,9 @@ describeDatabases('Listing users', (make) => {
   it.each([
     ['identifier=ADA@example.com', ['ada']],
     ['identifier=%2B12025550123', ['bob']],
+    // The ideographic full stop, as a domain in Chinese may have it.
+    ['identifier=ada@example%E3%80%82com', ['ada']],
+    ['identifier=ne:ada@example%E3%80%82com', ['eve_1', 'bob']],
     ['identifier=ne:ada@example.com', ['eve_1', 'bob']],
     ['identifier=%3Cne:ada@example.com%3E', ['eve_1', 'bob']],
     ['identifier=like:example.com', ['bob', 'ada']],
