@@ -4,6 +4,8 @@
  *
  * @module
  */
+import { record } from '../events/record.ts';
+import type { Client, Service } from '../service.ts';
 import type { Queries } from '../storage/database.ts';
 import type { Flag, LinkRow } from '../storage/schema.ts';
 
@@ -11,6 +13,19 @@ import type { Flag, LinkRow } from '../storage/schema.ts';
 export async function endAll(trx: Queries, appId: string, userId: string, now: number): Promise<void> {
   await endSessions(trx, appId, userId);
   await endPending(trx, appId, userId, now);
+}
+
+/** Deletes a user with all their data. The user must be locked. */
+export async function deleteUser(
+  service: Service,
+  trx: Queries,
+  appId: string,
+  userId: string,
+  client: Client,
+): Promise<void> {
+  await endAll(trx, appId, userId, service.clock());
+  await trx.deleteFrom('users').where('app_id', '=', appId).where('id', '=', userId).execute();
+  await record(service, trx, { type: 'user.deleted', appId, userId, client });
 }
 
 /**

@@ -6,7 +6,7 @@ import type { UserRow } from '../storage/schema.ts';
 import type { Identifier } from '../users/identifiers.ts';
 import { changedFields } from '../users/metadata.ts';
 import { findOrInsertUser, findUserByIdentifier, lockUser } from '../users/users.ts';
-import { endAll } from './endings.ts';
+import { deleteUser } from './endings.ts';
 
 /** @throws {@link WireError} `operation_not_allowed` */
 export function requireMethod(app: App, method: 'passkeys' | 'otp' | 'magicLink'): void {
@@ -128,14 +128,7 @@ export async function freeAddress(
   const locked = isUnfinishedSignup(holder) ? await lockUser(trx, appId, holder.id) : holder;
   if (!locked) return true;
   if (!isUnfinishedSignup(locked)) return false;
-  await endAll(trx, appId, locked.id, service.clock());
-  await trx.deleteFrom('users').where('app_id', '=', appId).where('id', '=', locked.id).execute();
   const actor = client.actor ?? ({ kind: 'user', id: user.id } as const);
-  await record(service, trx, {
-    type: 'user.deleted',
-    appId,
-    userId: locked.id,
-    client: { ...client, actor },
-  });
+  await deleteUser(service, trx, appId, locked.id, { ...client, actor });
   return true;
 }

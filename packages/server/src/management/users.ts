@@ -3,7 +3,7 @@ import { WireError } from '../errors.ts';
 import { record } from '../events/record.ts';
 import { type RequestContext, type Route, route } from '../http/routes.ts';
 import { bodies, device, passageUser } from '../http/schemas.ts';
-import { endAll, endPending } from '../logins/endings.ts';
+import { deleteUser, endAll, endPending } from '../logins/endings.ts';
 import { freeAddress } from '../logins/signup.ts';
 import { notify } from '../messages/notices.ts';
 import type { App } from '../service.ts';
@@ -72,9 +72,7 @@ export const userRoutes: Route[] = [
       const userId = params.user_id ?? '';
       await service.db.transaction().execute(async (trx) => {
         if (!(await lockUser(trx, app.id, userId))) throw new WireError('user_not_found');
-        await endAll(trx, app.id, userId, service.clock());
-        await trx.deleteFrom('users').where('app_id', '=', app.id).where('id', '=', userId).execute();
-        await record(service, trx, { type: 'user.deleted', appId: app.id, userId, client });
+        await deleteUser(service, trx, app.id, userId, client);
       });
       return undefined;
     },

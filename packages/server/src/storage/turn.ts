@@ -63,7 +63,7 @@ export function postgresTurn(db: Kysely<Schema>): Turn {
       return held;
     },
     async release() {
-      // If the database is unavailable, the turn ends by itself.
+      // While the database is unavailable, nothing can be released: the turn expires.
       if (held) await run(db, end({ holder })).catch(() => undefined);
     },
   };
